@@ -1,0 +1,5 @@
+"""The command `crosstone`."""
+
+from crosstone.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,68 @@
+"""The verbs that ask a trained model: evaluate, predict."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crosstone.cli.progress import bars
+from crosstone.errors import CrosstoneError
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model folder, or a run set that holds one.")],
+    corpus: Annotated[Path, typer.Option(help="Folder that prepare wrote.")] = ...,  # type: ignore[assignment]
+    out: Annotated[Path, typer.Option(help="Folder for predictions and scores.")] = ...,  # type: ignore[assignment]
+    split: Annotated[str | None, typer.Option(help="Only this part of the corpus.")] = None,
+) -> None:
+    """Predict and score every labelled utterance of a corpus."""
+    from crosstone.cli.tables import print_scores
+    from crosstone.data.corpus import Corpus
+    from crosstone.runs.evaluate import evaluate as evaluate_model
+
+    opened = Corpus.open(corpus)
+    if split is not None:
+        opened = opened.where(lambda utterance: utterance.split == split)
+    with bars() as show:
+        evaluate_model(model, opened, out, progress=show)
+    print_scores([out])
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model folder, or a run set that holds one.")],
+    recordings: Annotated[list[Path] | None, typer.Argument(help="Recordings.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="What is said, in the one recording that is given.")
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="Which head answers, where there are more.")] = None,
+) -> None:
+    """What a model says of recordings: one line of JSON each, on standard output.
+
+    A recording that cannot be used is named on standard error, the others still get their answer,
+    and the exit code is 2.
+    """
+    from crosstone.inference.predictor import Predictor
+
+    recordings = recordings or []
+    if not recordings and text is None:
+        raise CrosstoneError("predict: expected recordings or --text, found neither")
+    if text is not None and len(recordings) > 1:
+        raise CrosstoneError(
+            f"predict: --text says what one recording says, found {len(recordings)} recordings; "
+            "ask for one at a time"
+        )
+    predictor = Predictor.load(model, head=head)
+    failed = []
+    for recording in recordings or [None]:
+        try:
+            prediction = predictor.predict(recording, text=text)
+        except CrosstoneError as error:
+            failed.append(str(error))
+            continue
+        answer = prediction.as_dict()
+        if recording is not None:
+            answer["id"] = str(recording)
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+    if failed:
+        raise CrosstoneError("\n".join(failed))

@@ -1,0 +1,61 @@
+"""The verbs about numbers: score, report, and the demo that shows it all."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crosstone.cli.progress import bars
+
+
+def score(
+    predictions: Annotated[
+        Path, typer.Argument(help="A run set, or any predictions.jsonl of its form.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="File for the scores; by default scores.json beside it.")
+    ] = None,
+) -> None:
+    """predictions.jsonl → scores.json, and nothing else decides a number."""
+    from crosstone.cli.tables import print_scores
+    from crosstone.runs.score import score_predictions
+
+    folder = predictions if predictions.is_dir() else predictions.parent
+    path = out or folder / "scores.json"
+    scores = score_predictions(predictions)
+    scores.write(path)
+    print_scores([path])
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run sets, and pretraining runs for probes.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.md and report.html.")] = ...,  # type: ignore[assignment]
+    baseline: Annotated[
+        str | None, typer.Option(help="Name of the system that the others are compared with.")
+    ] = None,
+) -> None:
+    """Run sets → a Markdown table and one self-contained page."""
+    from crosstone.runs.report import write_report
+
+    trained = [run for run in runs if not (run / "predictions.jsonl").exists()]
+    files = write_report(
+        [run for run in runs if run not in trained], out, baseline=baseline, pretraining=trained
+    )
+    typer.echo(files.markdown.read_text(encoding="utf-8"))
+    typer.echo(f"{files.html}", err=True)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path(
+        "demo"
+    ),
+    law: Annotated[str, typer.Option(help="interplay or quadrants.")] = "interplay",
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """All stages of CMT on a corpus made on the spot, against what only hears or only reads."""
+    from crosstone.cli.tables import print_demo
+    from crosstone.runs.demo import run_demo
+
+    with bars() as show:
+        summary = run_demo(out, law=law, seed=seed, progress=show)
+    print_demo(summary, out)

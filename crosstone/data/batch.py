@@ -1,0 +1,224 @@
+"""From utterances to a batch of tensors."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crosstone.data.audio import read_audio
+from crosstone.data.codebook import Codes
+from crosstone.data.corpus import Corpus
+from crosstone.data.text import tokenise
+from crosstone.errors import CorpusError
+from crosstone.sequence import Sequence as Padded
+
+IGNORED = -100
+"""Class or code of a place that no loss counts; a missing value is NaN."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an utterance's label becomes: a class number, or a value."""
+
+    name: str
+    labels: tuple[str, ...] = ()
+    """Class names in the order of their numbers; empty for a value."""
+
+    def encode(self, identity: str, label: str | float | None) -> float:
+        """Class number or value, IGNORED or NaN where there is none.
+
+        Raises CorpusError for a label nobody knows or a value that is no number.
+        """
+        if label is None:
+            return IGNORED if self.labels else float("nan")
+        if self.labels:
+            if str(label) not in self.labels:
+                raise CorpusError(
+                    f"{identity}: label {self.name}={label!r} is not known, expected one of "
+                    f"{', '.join(self.labels)}; correct it or list it in protocol.labels"
+                )
+            return self.labels.index(str(label))
+        try:
+            return float(label)
+        except ValueError as error:
+            raise CorpusError(
+                f"{identity}: expected a number as {self.name}, found {label!r}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Item:
+    """One utterance, ready to be batched."""
+
+    id: str
+    audio: NDArray[np.float32] | None
+    text: NDArray[np.int64] | None
+    targets: Mapping[str, float] = field(default_factory=dict)
+    codes: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items side by side; either modality may be absent, in some items or in all."""
+
+    ids: tuple[str, ...]
+    audio: Padded | None
+    """Waveforms (B, N)."""
+
+    text: Padded | None
+    """Token ids (B, T)."""
+
+    targets: Mapping[str, Tensor]
+    """By target name, class numbers int64 or values float32, (B,)."""
+
+    codes: Tensor | None = None
+    """Codeword of each frame, (B, T), IGNORED where there is none."""
+
+    corruption: Mapping[str, Any] = field(default_factory=dict)
+    """What is masked and by what, a nn.masking.Corruption by modality."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "Batch":
+        """The same on another device; waveforms and values also in another float type."""
+        return dataclasses.replace(
+            self,
+            audio=self.audio.to(device, dtype) if self.audio else None,
+            text=self.text.to(device) if self.text else None,
+            targets={
+                name: target.to(device, dtype if target.is_floating_point() else None)
+                for name, target in self.targets.items()
+            },
+            codes=self.codes.to(device) if self.codes is not None else None,
+            corruption={name: c.to(device) for name, c in self.corruption.items()},
+        )
+
+    def inputs(self) -> dict[str, Any]:
+        """The arguments of a task model's forward."""
+        inputs: dict[str, Any] = {}
+        for name, sequence in (("audio", self.audio), ("text", self.text)):
+            if sequence is not None:
+                inputs[name], inputs[f"{name}_mask"] = sequence.values, sequence.mask
+        for name, corruption in self.corruption.items():
+            inputs[f"{name}_corruption"] = corruption
+        return inputs
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Items padded at the end to the longest of the batch."""
+    audio = [item.audio for item in items]
+    text = [item.text for item in items]
+    codes = [item.codes for item in items]
+    targets = {
+        name: torch.tensor([item.targets[name] for item in items])
+        for name in items[0].targets
+    }
+    return Batch(
+        ids=tuple(item.id for item in items),
+        audio=_padded(audio, np.float32),
+        text=_padded(text, np.int64),
+        targets=targets,
+        codes=(
+            Padded.pad(
+                [torch.from_numpy(c if c is not None else np.zeros(0, np.int64)) for c in codes],
+                IGNORED,
+            ).values
+            if any(c is not None for c in codes)
+            else None
+        ),
+    )
+
+
+def _padded(rows: Sequence[NDArray[Any] | None], dtype: type) -> Padded | None:
+    if all(row is None for row in rows):
+        return None
+    return Padded.pad([torch.from_numpy(r if r is not None else np.zeros(0, dtype)) for r in rows])
+
+
+class Items:
+    """The utterances of a corpus as items, by position; texts are tokenised once, at the start.
+
+    Decoded audio is kept while it fits into cache_mib. Raises CorpusError at the start for a text
+    too long and for a label nobody knows, AudioError at the access of a recording that cannot be
+    read.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        tokenizer: Any = None,
+        max_tokens: int = 512,
+        hears: bool = True,
+        sampling_rate: int = 16_000,
+        max_seconds: float = 60.0,
+        targets: Sequence[Target] = (),
+        codes: Codes | None = None,
+        cache_mib: int = 1024,
+    ) -> None:
+        self.corpus = corpus
+        self.hears, self.sampling_rate, self.max_seconds = hears, sampling_rate, max_seconds
+        self.codes = codes
+        self._room = cache_mib * 2**20
+        self._cache: dict[int, NDArray[np.float32]] = {}
+        texts: list[tuple[str, str]] = []
+        self._text_of: dict[int, int] = {}
+        self._targets: list[dict[str, float]] = []
+        for i, utterance in enumerate(corpus):
+            if tokenizer is not None and utterance.text:
+                self._text_of[i] = len(texts)
+                texts.append((utterance.id, utterance.text))
+            self._targets.append(
+                {t.name: t.encode(utterance.id, utterance.labels.get(t.name)) for t in targets}
+            )
+        for target in targets:
+            if target.labels:
+                for row in self._targets:
+                    row[target.name] = int(row[target.name])
+        self._texts = tokenise(tokenizer, texts, max_tokens)
+
+    def __len__(self) -> int:
+        return len(self.corpus)
+
+    def has_text(self, i: int) -> bool:
+        """Whether item i has a transcript that the tokenizer read."""
+        return i in self._text_of
+
+    def __getitem__(self, i: int) -> Item:
+        utterance = self.corpus[i]
+        return Item(
+            id=utterance.id,
+            audio=self._audio(i) if self.hears and utterance.audio else None,
+            text=self._texts[self._text_of[i]] if i in self._text_of else None,
+            targets=self._targets[i],
+            codes=(
+                self.codes[int(self.corpus.base_indices[i])]
+                if self.codes is not None and utterance.audio
+                else None
+            ),
+        )
+
+    def _audio(self, i: int) -> NDArray[np.float32]:
+        kept = self._cache.get(i)
+        if kept is not None:
+            return kept
+        utterance = self.corpus[i]
+        path = self.corpus.audio_path(utterance)
+        assert path is not None
+        audio = read_audio(
+            path,
+            start=utterance.start,
+            end=utterance.end,
+            sampling_rate=self.sampling_rate,
+            max_seconds=self.max_seconds,
+        )
+        if audio.nbytes <= self._room:
+            self._room -= audio.nbytes
+            self._cache[i] = audio
+        return audio

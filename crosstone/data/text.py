@@ -1,0 +1,79 @@
+"""Words into token ids: a byte-level BPE trained on the spot, or a pretrained tokenizer."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import ByteLevelBPETokenizer
+from tokenizers.processors import RobertaProcessing
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from crosstone.errors import CheckpointError, CorpusError
+
+SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+"""RoBERTa's, with their ids 0 to 4."""
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of RoBERTa's form, trained on the texts.
+
+    It reads any script: every byte is a token. The vocabulary may come out smaller than asked
+    where the texts do not give enough merges.
+    """
+    trained = ByteLevelBPETokenizer()
+    trained.train_from_iterable(
+        texts,
+        vocab_size=vocab_size,
+        min_frequency=2,
+        special_tokens=list(SPECIAL_TOKENS),
+        show_progress=False,
+    )
+    trained.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=trained._tokenizer,
+        bos_token="<s>",
+        cls_token="<s>",
+        eos_token="</s>",
+        sep_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+    )
+
+
+def load_tokenizer(source: Path | str) -> Any:
+    """The tokenizer of a folder or hub id; CheckpointError where there is none."""
+    try:
+        return AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{source}: no tokenizer can be loaded from here ({reason}); name a folder or hub id "
+            "that holds tokenizer.json"
+        ) from error
+
+
+def tokenise(
+    tokenizer: Any, texts: Sequence[tuple[str, str]], max_tokens: int
+) -> list[NDArray[np.int64]]:
+    """Token ids of (name, text) pairs, special tokens included.
+
+    Raises CorpusError that names every text longer than max_tokens: nothing is cut in silence.
+    """
+    if not texts:
+        return []
+    rows = tokenizer([text for _, text in texts], truncation=False, verbose=False)["input_ids"]
+    long = [
+        f"{name} ({len(text.split())} words, {len(row)} tokens)"
+        for (name, text), row in zip(texts, rows, strict=True)
+        if len(row) > max_tokens
+    ]
+    if long:
+        more = f" and {len(long) - 5} more" if len(long) > 5 else ""
+        raise CorpusError(
+            f"expected texts of at most {max_tokens} tokens, which is what the text encoder "
+            f"takes; found longer: {', '.join(long[:5])}{more}; split the recording or its text"
+        )
+    return [np.asarray(row, dtype=np.int64) for row in rows]

@@ -1,0 +1,252 @@
+"""Any family with named heads: the thing that is trained, saved and asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from huggingface_hub.dataclasses import strict
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+
+from crosstone.errors import CheckpointError
+from crosstone.models.base import CrossModalModel, CrossModalOutput
+from crosstone.nn.heads import CodewordHead, TokenHead
+from crosstone.nn.masking import Corruption
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSpec:
+    """One head of a task model."""
+
+    kind: Literal["classification", "regression", "tokens", "codes"]
+    """Classes or a value from the pooled vector; tokens or codewords from the states."""
+
+    labels: tuple[str, ...] = ()
+    """Class names, in the order of the logits (classification)."""
+
+    num_codes: int = 0
+    """Codewords of the codebook (codes)."""
+
+    style: Literal["untied", "tied"] = "untied"
+    """One linear layer, or RoBERTa's head over the encoder's own embeddings (tokens)."""
+
+    projection: int = 256
+    """Width in which codewords are compared (codes); 256 in HuBERT base, 768 in large."""
+
+    temperature: float = 0.1
+    """Divides the cosine (codes); HuBERT's 0.1."""
+
+
+@strict
+class TaskConfig(PreTrainedConfig):
+    """A family's config, the heads on it, and what the model has been through."""
+
+    model_type = "crosstone-task"
+
+    backbone_config: dict[str, Any] | PreTrainedConfig | None = None
+    """Config of the family."""
+
+    heads: dict[str, dict[str, Any]] | None = None
+    """HeadSpec fields by head name."""
+
+    heard: list[str] | None = None
+    """Kinds of utterance met in training: "audio", "text", "audio+text"."""
+
+    history: list[dict[str, Any]] | None = None
+    """One entry a stage: stage, corpus, hash, utterances, steps, seed."""
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if isinstance(self.backbone_config, dict):
+            fields = dict(self.backbone_config)
+            self.backbone_config = AutoConfig.for_model(fields.pop("model_type"), **fields)
+        super().__post_init__(**kwargs)
+
+
+@dataclass
+class TaskOutput:
+    """What the family made and what each head says of it."""
+
+    backbone: CrossModalOutput
+    logits: dict[str, Tensor]
+    """Classification (B, C), regression (B,), tokens (M, V) and codes (M, K) at the M masked
+    places, in row-major order of `positions`."""
+
+
+class TaskModel(PreTrainedModel):
+    """A family and its heads; pooled heads always answer, masked heads where something is masked."""
+
+    config_class = TaskConfig
+    base_model_prefix = "backbone"
+    main_input_name = "audio"
+    _supports_sdpa = True
+
+    def __init__(self, config: TaskConfig) -> None:
+        super().__init__(config)
+        self.backbone: CrossModalModel = AutoModel.from_config(config.backbone_config)
+        self.specs = {name: HeadSpec(**_tupled(f)) for name, f in (config.heads or {}).items()}
+        self.heads = nn.ModuleDict({name: self._head(spec) for name, spec in self.specs.items()})
+        self.post_init()
+
+    def _head(self, spec: HeadSpec) -> nn.Module:
+        backbone = self.backbone
+        if spec.kind == "classification":
+            return nn.Linear(backbone.pooled_width, len(spec.labels))
+        if spec.kind == "regression":
+            return nn.Linear(backbone.pooled_width, 1)
+        tower = backbone.text_encoder if spec.kind == "tokens" else backbone.audio_encoder
+        if tower is None:
+            raise CheckpointError(
+                f"a {spec.kind} head needs a {'text' if spec.kind == 'tokens' else 'speech'} "
+                f"encoder, found only {' and '.join(backbone.modalities)}"
+            )
+        if spec.kind == "tokens":
+            assert backbone.text_encoder is not None
+            vocab_size = backbone.text_encoder.embeddings.shape[0]
+            return TokenHead(tower.width, vocab_size, style=spec.style)
+        return CodewordHead(
+            tower.width, spec.num_codes, projection=spec.projection, temperature=spec.temperature
+        )
+
+    def head_of(self, kind: str) -> str | None:
+        """Name of the first head of that kind, or None."""
+        return next((name for name, spec in self.specs.items() if spec.kind == kind), None)
+
+    def forward(
+        self,
+        audio: Tensor | None = None,
+        audio_mask: Tensor | None = None,
+        text: Tensor | None = None,
+        text_mask: Tensor | None = None,
+        audio_corruption: Corruption | None = None,
+        text_corruption: Corruption | None = None,
+        output_attentions: bool = False,
+        **_: Any,
+    ) -> TaskOutput:
+        """The family's call; the mask vectors come from the heads that predict what they hide."""
+        codes, tokens = self.head_of("codes"), self.head_of("tokens")
+        output: CrossModalOutput = self.backbone(
+            audio=audio,
+            audio_mask=audio_mask,
+            text=text,
+            text_mask=text_mask,
+            audio_corruption=audio_corruption,
+            text_corruption=text_corruption,
+            audio_vector=self.heads[codes].mask_vector if codes else None,
+            text_vector=self.heads[tokens].mask_vector if tokens else None,
+            output_attentions=output_attentions,
+        )
+        logits = {}
+        for name, spec in self.specs.items():
+            head = self.heads[name]
+            if spec.kind == "classification":
+                logits[name] = head(output.pooled)
+            elif spec.kind == "regression":
+                logits[name] = head(output.pooled)[:, 0]
+            elif spec.kind == "codes" and audio_corruption is not None and output.audio:
+                logits[name] = head(output.audio.values[audio_corruption.positions])
+            elif spec.kind == "tokens" and text_corruption is not None and output.text:
+                assert self.backbone.text_encoder is not None
+                logits[name] = head(
+                    output.text.values[text_corruption.positions],
+                    self.backbone.text_encoder.embeddings,
+                )
+        return TaskOutput(output, logits)
+
+
+def build_task(
+    backbone: CrossModalModel,
+    heads: Mapping[str, HeadSpec],
+    *,
+    heard: list[str] | None = None,
+    history: list[dict[str, Any]] | None = None,
+) -> TaskModel:
+    """A task model with fresh heads around a family that already has its weights."""
+    fields = {name: {**vars(spec), "labels": list(spec.labels)} for name, spec in heads.items()}
+    config = TaskConfig(
+        backbone_config=backbone.config, heads=fields, heard=heard or [], history=history or []
+    )
+    model = TaskModel(config)
+    model.backbone.load_state_dict(backbone.state_dict())
+    return model
+
+
+def load_task(folder: Path | str) -> TaskModel:
+    """The task model of a folder, every weight accounted for.
+
+    Raises CheckpointError where the folder is no crosstone model or its weights do not fit it.
+    """
+    folder = Path(folder)
+    config = read_task_config(folder)
+    model, info = TaskModel.from_pretrained(folder, config=config, output_loading_info=True)
+    wrong = [f"missing {k}" for k in info["missing_keys"]]
+    wrong += [f"unexpected {k}" for k in info["unexpected_keys"]]
+    wrong += [f"another shape {k[0] if isinstance(k, tuple) else k}" for k in info["mismatched_keys"]]
+    if wrong:
+        raise CheckpointError(f"{folder}: the weights do not fit the config: {_by_prefix(wrong)}")
+    model.eval()
+    return model  # type: ignore[no-any-return]
+
+
+def read_task_config(folder: Path) -> TaskConfig:
+    """Config of a task model's folder; CheckpointError where it is another kind of folder."""
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder}: no model here (config.json is missing); give a model/ folder")
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except (ValueError, OSError, KeyError) as error:
+        raise CheckpointError(f"{folder}: config.json cannot be used: {error}") from error
+    if not isinstance(config, TaskConfig):
+        raise CheckpointError(
+            f"{folder}: expected a crosstone model, found a '{config.model_type}' checkpoint; name "
+            "it as model.audio_encoder or model.text_encoder of a recipe instead"
+        )
+    return config
+
+
+def load_backbone(model: TaskModel, folder: Path | str) -> TaskConfig:
+    """Fill a task model's family from another stage's folder; its heads stay as they are.
+
+    Returns that stage's config. Heads of equal name and shape are taken over too. Raises
+    CheckpointError for another family or for weights that do not fit.
+    """
+    folder = Path(folder)
+    config = read_task_config(folder)
+    assert isinstance(config.backbone_config, PreTrainedConfig)
+    found, expected = config.backbone_config.model_type, model.backbone.config.model_type
+    if found != expected:
+        raise CheckpointError(
+            f"{folder}: expected a checkpoint of family '{expected}', found '{found}'; "
+            "init from a model of the same family"
+        )
+    saved = load_file(folder / "model.safetensors")
+    own = model.state_dict()
+    kept = {
+        key: value
+        for key, value in saved.items()
+        if not key.startswith("heads.") or (key in own and own[key].shape == value.shape)
+    }
+    wrong = [f"another shape {k}" for k in kept if k in own and own[k].shape != kept[k].shape]
+    if not wrong:
+        missing, unexpected = model.load_state_dict(kept, strict=False)
+        # learned only where the config asks for them: the pooler over layers
+        fresh = ("heads.", "backbone.layer_pooler.")
+        wrong = [f"missing {k}" for k in missing if not k.startswith(fresh)]
+        wrong += [f"unexpected {k}" for k in unexpected if not k.startswith(fresh)]
+    if wrong:
+        raise CheckpointError(f"{folder}: the weights do not fit this model: {_by_prefix(wrong)}")
+    return config
+
+
+def _by_prefix(keys: list[str]) -> str:
+    groups: dict[str, int] = {}
+    for key in keys:
+        prefix = ".".join(key.split(".")[:3])
+        groups[prefix] = groups.get(prefix, 0) + 1
+    shown = [f"{prefix}… ({count})" for prefix, count in list(groups.items())[:8]]
+    return ", ".join(shown) + (f" and {len(groups) - 8} more" if len(groups) > 8 else "")
+
+
+def _tupled(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}

@@ -1,0 +1,188 @@
+"""The one door through which encoders enter a family: built-in, from a folder, or from the hub."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModel,
+    HubertConfig,
+    PreTrainedConfig,
+    RobertaConfig,
+)
+
+from crosstone.errors import CheckpointError
+from crosstone.models.base import CrossModalModel
+from crosstone.models.task import TaskConfig, load_task
+from crosstone.nn.logmel import LogMelConfig
+
+BUILTIN_AUDIO: dict[str, dict[str, Any]] = {
+    "logmel-tiny": {"hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 256},
+    "logmel-small": {"hidden_size": 128, "num_hidden_layers": 4, "intermediate_size": 512},
+    "hubert-tiny": {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 256,
+        "conv_dim": (64,) * 7,
+        "feat_extract_norm": "layer",
+        "conv_bias": True,
+        "do_stable_layer_norm": True,
+        "num_conv_pos_embeddings": 16,
+        "num_conv_pos_embedding_groups": 4,
+        "layerdrop": 0.0,
+    },
+}
+"""Speech encoders for CPUs, with random weights until a stage trains them."""
+
+BUILTIN_TEXT: dict[str, dict[str, Any]] = {
+    "roberta-tiny": {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 256,
+        "max_position_embeddings": 130,
+        "type_vocab_size": 1,
+        "initializer_range": 0.1,
+    },
+    "roberta-small": {
+        "hidden_size": 128,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "intermediate_size": 512,
+        "max_position_embeddings": 514,
+        "type_vocab_size": 1,
+        "initializer_range": 0.05,
+    },
+}
+"""Text encoders for CPUs; their vocabulary is that of the tokenizer trained with them."""
+
+
+@dataclass(frozen=True)
+class Tower:
+    """An encoder's config, its weights (None: random), and what its waveforms need."""
+
+    config: PreTrainedConfig
+    weights: Mapping[str, Tensor] | None
+    normalize: bool = False
+    sampling_rate: int = 16_000
+
+
+def audio_tower(source: Path | str) -> Tower:
+    """A speech encoder by built-in name, crosstone folder, Hugging Face folder or hub id."""
+    if str(source) in BUILTIN_AUDIO:
+        fields = BUILTIN_AUDIO[str(source)]
+        kind = HubertConfig if str(source).startswith("hubert") else LogMelConfig
+        return Tower(kind(**fields), None)
+    config = _config(source)
+    if isinstance(config, TaskConfig):
+        backbone = load_task(source).backbone
+        if backbone.audio_encoder is None:
+            raise CheckpointError(f"{source}: expected a model that hears, found one that reads")
+        return Tower(
+            backbone.config.audio_config,
+            backbone.audio_encoder.model.state_dict(),
+            backbone.config.normalize_audio,
+            backbone.config.sampling_rate,
+        )
+    if not (isinstance(config, LogMelConfig) or hasattr(config, "conv_kernel")):
+        raise CheckpointError(
+            f"{source}: expected a speech encoder that takes a waveform (HuBERT, wav2vec 2.0, "
+            f"WavLM, data2vec-audio), found '{config.model_type}'"
+        )
+    normalize, rate = _preparation(source, config)
+    return Tower(config, _pretrained(source).state_dict(), normalize, rate)
+
+
+def text_tower(source: Path | str, vocab_size: int = 0) -> Tower:
+    """A text encoder by the same four names; vocab_size is for the built-in ones."""
+    if str(source) in BUILTIN_TEXT:
+        special = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+        return Tower(
+            RobertaConfig(vocab_size=vocab_size, **special, **BUILTIN_TEXT[str(source)]), None
+        )
+    config = _config(source)
+    if isinstance(config, TaskConfig):
+        backbone = load_task(source).backbone
+        if backbone.text_encoder is None:
+            raise CheckpointError(f"{source}: expected a model that reads, found one that hears")
+        return Tower(backbone.config.text_config, backbone.text_encoder.model.state_dict())
+    model = _pretrained(source, add_pooling_layer=False)
+    return Tower(config, model.state_dict())
+
+
+def from_encoders(
+    family: type[CrossModalModel],
+    *,
+    audio: Tower | None = None,
+    text: Tower | None = None,
+    **fields: Any,
+) -> CrossModalModel:
+    """A family on these towers, their weights in place, everything above them fresh.
+
+    fields: those of the family's config.
+    """
+    if audio is not None:
+        fields = {
+            "normalize_audio": audio.normalize,
+            "sampling_rate": audio.sampling_rate,
+            **fields,
+        }
+    config = family.config_class(
+        audio_config=audio.config if audio else None,
+        text_config=text.config if text else None,
+        **fields,
+    )
+    model = family(config)
+    for tower, encoder in ((audio, model.audio_encoder), (text, model.text_encoder)):
+        if tower is not None and tower.weights is not None and encoder is not None:
+            encoder.model.load_state_dict(tower.weights)
+    return model
+
+
+def max_tokens(config: PreTrainedConfig) -> int:
+    """Tokens that a text encoder takes, special ones included.
+
+    RoBERTa counts its positions from pad_token_id + 1, so two of them are never used.
+    """
+    positions = int(config.max_position_embeddings)
+    if config.model_type in ("roberta", "xlm-roberta", "camembert"):
+        return positions - 2
+    return positions
+
+
+def _config(source: Path | str) -> PreTrainedConfig:
+    try:
+        return AutoConfig.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        known = ", ".join((*BUILTIN_AUDIO, *BUILTIN_TEXT))
+        raise CheckpointError(
+            f"{source}: no encoder can be loaded from here ({reason}); give a folder with "
+            f"config.json, a hub id, or a built-in one: {known}"
+        ) from error
+
+
+def _pretrained(source: Path | str, **options: Any) -> Any:
+    try:
+        return AutoModel.from_pretrained(source, **options)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{source}: its weights cannot be loaded: {error}") from error
+
+
+def _preparation(source: Path | str, config: PreTrainedConfig) -> tuple[bool, int]:
+    """Whether waveforms are normalised and at what rate, from the encoder's own extractor.
+
+    Without one the layer-norm style is taken to want it, the group-norm style not, as in fairseq.
+    """
+    if isinstance(config, LogMelConfig):
+        return False, config.sampling_rate
+    try:
+        extractor = AutoFeatureExtractor.from_pretrained(source)
+    except (OSError, ValueError, KeyError):
+        return config.feat_extract_norm == "layer", 16_000
+    return bool(extractor.do_normalize), int(extractor.sampling_rate)

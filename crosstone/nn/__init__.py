@@ -1,0 +1,1 @@
+"""Blocks that know neither paper nor corpus."""

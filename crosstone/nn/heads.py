@@ -1,0 +1,52 @@
+"""From states to answers: classes, a value, tokens, codewords."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class TokenHead(nn.Module):
+    """Scores over the vocabulary, and the vector that stands in for a masked token.
+
+    `untied` is one linear layer (CMT 2022, §3.2.2); `tied` is RoBERTa's head, dense, GELU, layer
+    norm, then the encoder's own embeddings as the last layer.
+    """
+
+    def __init__(self, width: int, vocab_size: int, *, style: str = "untied") -> None:
+        super().__init__()
+        self.mask_vector = nn.Parameter(torch.empty(width).uniform_(-0.5, 0.5))
+        self.style = style
+        if style == "tied":
+            self.dense = nn.Linear(width, width)
+            self.norm = nn.LayerNorm(width)
+            self.bias = nn.Parameter(torch.zeros(vocab_size))
+        else:
+            self.project = nn.Linear(width, vocab_size)
+
+    def forward(self, states: Tensor, embeddings: Tensor) -> Tensor:
+        """states (M, D), embeddings (V, D), used where tied → logits (M, V)."""
+        if self.style == "tied":
+            return F.linear(self.norm(F.gelu(self.dense(states))), embeddings, self.bias)
+        return self.project(states)
+
+
+class CodewordHead(nn.Module):
+    """Cosine similarity to learned codewords over a temperature (HuBERT 2021, eq. 3).
+
+    Also the learned vector that stands in for a masked frame. No bias; the logits lie within
+    ± 1 / temperature.
+    """
+
+    def __init__(
+        self, width: int, num_codes: int, *, projection: int = 256, temperature: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.mask_vector = nn.Parameter(torch.empty(width).uniform_())
+        self.project = nn.Linear(width, projection)
+        self.codewords = nn.Parameter(torch.empty(num_codes, projection).uniform_())
+        self.temperature = temperature
+
+    def forward(self, states: Tensor) -> Tensor:
+        """states (M, D) → logits (M, K)."""
+        projected = F.normalize(self.project(states), dim=-1)
+        return projected @ F.normalize(self.codewords, dim=-1).T / self.temperature

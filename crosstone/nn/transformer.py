@@ -1,0 +1,61 @@
+"""The post-norm transformer block, with or without a second sequence to attend to."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from crosstone.nn.attention import MultiHeadAttention
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention, then attention to a memory if there is one, then a feed-forward layer.
+
+    Each is followed by a residual and a layer norm (post-norm), with GELU between the two linear
+    layers. With `memory_width` it is `nn.TransformerDecoderLayer(norm_first=False)`, without it
+    `nn.TransformerEncoderLayer(norm_first=False)`.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        intermediate: int,
+        *,
+        memory_width: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.self_attention = MultiHeadAttention(width, num_heads, dropout=dropout)
+        self.self_norm = nn.LayerNorm(width)
+        if memory_width is not None:
+            self.cross_attention = MultiHeadAttention(
+                width, num_heads, memory_width=memory_width, dropout=dropout
+            )
+            self.cross_norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, intermediate)
+        self.contract = nn.Linear(intermediate, width)
+        self.output_norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        states: Tensor,
+        mask: Tensor,
+        memory: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        *,
+        with_weights: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """The next states (B, T, D) and, with_weights, the attention to the memory (B, H, T, S).
+
+        states (B, T, D), mask (B, T), memory (B, S, M), memory_mask (B, S), True where real.
+        """
+        heard, _ = self.self_attention(states, states, mask)
+        states = self.self_norm(states + self.dropout(heard))
+        weights = None
+        if memory is not None and memory_mask is not None:
+            heard, weights = self.cross_attention(
+                states, memory, memory_mask, with_weights=with_weights
+            )
+            states = self.cross_norm(states + self.dropout(heard))
+        hidden = self.dropout(F.gelu(self.expand(states)))
+        return self.output_norm(states + self.dropout(self.contract(hidden))), weights

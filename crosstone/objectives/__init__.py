@@ -1,0 +1,18 @@
+"""What a model is asked to do: (output, batch) → Loss, and how a batch is corrupted for it."""
+
+from crosstone.objectives.base import Loss, Objective, Objectives, Part
+from crosstone.objectives.masked_audio import MaskedAudio
+from crosstone.objectives.masked_text import MaskedText
+from crosstone.objectives.orthogonality import Orthogonality
+from crosstone.objectives.supervised import Supervised
+
+__all__ = [
+    "Loss",
+    "MaskedAudio",
+    "MaskedText",
+    "Objective",
+    "Objectives",
+    "Orthogonality",
+    "Part",
+    "Supervised",
+]

@@ -1,0 +1,93 @@
+"""A trained model on a whole corpus: predictions, facts and scores in a folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from crosstone.data.batch import Items, Target
+from crosstone.data.corpus import Corpus
+from crosstone.errors import ConfigError, CorpusError
+from crosstone.inference.predictor import Predictor
+from crosstone.models.towers import max_tokens
+from crosstone.runs.run import prediction_lines, predict_items, write_lines
+from crosstone.runs.score import Scores, score_predictions
+from crosstone.runs.runset import Progress
+
+
+def evaluate(
+    model: Path, corpus: Corpus, out: Path, *, progress: Progress | None = None
+) -> Scores:
+    """Predict every labelled utterance of a corpus and score it.
+
+    Writes predictions.jsonl, run.json and scores.json. run.json's `seen` names the speakers of the
+    corpus that a stage of the model was trained on; the protocol's name then says so, since such a
+    number is no test. Raises ConfigError where `out` holds other files.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out}: expected an empty or new folder, found files; choose another")
+    predictor = Predictor.load(model)
+    target = Target(predictor.head, predictor.spec.labels)
+    labelled = corpus.where(lambda utterance: predictor.head in utterance.labels)
+    if not len(labelled):
+        raise CorpusError(
+            f"{corpus.name}: expected utterances with the label '{predictor.head}', found none"
+        )
+    backbone = predictor.model.backbone
+    text = backbone.config.text_config
+    items = Items(
+        labelled,
+        tokenizer=predictor.tokenizer,
+        max_tokens=max_tokens(text) if text is not None else 0,
+        hears=backbone.audio_encoder is not None,
+        sampling_rate=backbone.config.sampling_rate,
+        targets=[target],
+    )
+    tick = None
+    if progress is not None:
+        tick = lambda done, total: progress("predicting", done, total)  # noqa: E731
+    predictions = predict_items(predictor.model, items, target, tick)
+    out.mkdir(parents=True, exist_ok=True)
+    write_lines(
+        out / "predictions.jsonl", prediction_lines(predictions, labelled, target, 0, 0)
+    )
+    facts = _facts(predictor, labelled)
+    (out / "run.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    scores = score_predictions(out)
+    scores.write(out / "scores.json")
+    return scores
+
+
+def _facts(predictor: Predictor, corpus: Corpus) -> dict[str, Any]:
+    history = predictor.model.config.history or []
+    speakers = {str(s) for s in corpus.speakers if s}
+    seen = sorted(
+        {s for entry in history if entry["corpus"] == corpus.name for s in entry["speakers"]}
+        & speakers
+    )
+    is_class = bool(predictor.spec.labels)
+    return {
+        "name": predictor.name,
+        "stage": "evaluate",
+        "family": predictor.model.backbone.config.model_type.removeprefix("crosstone-"),
+        "corpus": {
+            "name": corpus.name,
+            "hash": corpus.hash,
+            "utterances": len(corpus),
+            "ceilings": corpus.extras.get("ceilings"),
+        },
+        "protocol": {
+            "name": "whole corpus, speakers seen in training" if seen else "whole corpus",
+            "unit": "speaker",
+            "folds": 1,
+            "selection": "last",
+            "headline": "ua" if is_class else "mae",
+            "target": predictor.head,
+            "task": "classification" if is_class else "regression",
+            "labels": list(predictor.spec.labels),
+            "train_fraction": None,
+            "transductive": False,
+            "counts": {"test": len(corpus)},
+        },
+        "seen": seen,
+        "history": history,
+    }

@@ -1,0 +1,231 @@
+"""Predictions read back: every line of a predictions.jsonl checked, then columns."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstone.errors import CorpusError
+
+PROBABILITY_TOLERANCE = 1e-3
+"""How far a line's probabilities may be from a sum of 1: what rounding to float16 costs."""
+
+_SHOWN_PER_KIND = 20
+_REQUIRED = ("id", "fold", "seed", "split", "target")
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """The predictions of one system, as columns of n rows.
+
+    ids, groups, speakers (n,) with None where unknown; folds, seeds (n,). Classification: labels in
+    the order of the classes, target (n,) as indices into them, outputs (n, C) as probabilities.
+    Regression: labels empty, target and outputs (n,) as numbers.
+    """
+
+    ids: tuple[str, ...]
+    groups: tuple[str | None, ...]
+    speakers: tuple[str | None, ...]
+    folds: NDArray[np.int64]
+    seeds: NDArray[np.int64]
+    labels: tuple[str, ...]
+    target: NDArray[Any]
+    outputs: NDArray[np.float64]
+    sha256: str
+
+    @property
+    def is_classification(self) -> bool:
+        """True if the outputs are probabilities of labels, False if they are values."""
+        return bool(self.labels)
+
+
+def read_predictions(
+    path: Path, *, labels: Sequence[str] | None = None, split: str = "test"
+) -> Predictions:
+    """The lines of one split of a predictions file, in the file's order.
+
+    labels: the classes in order; without it they are the sorted keys of the first line. Raises
+    CorpusError that lists every fault of the file with its line number.
+    """
+    if not path.is_file():
+        raise CorpusError(
+            f"{path}: expected a predictions file, found none; `crosstone finetune` and "
+            "`crosstone evaluate` write it when they end"
+        )
+    raw = path.read_bytes()
+    reader = _Reader(tuple(labels) if labels else None)
+    for number, line in enumerate(raw.split(b"\n"), 1):
+        if line.strip():
+            reader.take(number, line)
+    if reader.faults:
+        raise CorpusError(_listed(path, reader.faults, reader.lines))
+    rows = [row for row in reader.rows if row["split"] == split]
+    if not rows:
+        splits = sorted({row["split"] for row in reader.rows})
+        raise CorpusError(
+            f"{path}: expected lines with split {split!r}, found "
+            f"{'splits ' + ', '.join(map(repr, splits)) if splits else 'an empty file'}; "
+            "score the split that was predicted, or evaluate again"
+        )
+    return _columns(rows, reader.labels or (), hashlib.sha256(raw).hexdigest())
+
+
+class _Reader:
+    """Takes lines one by one, keeping good rows and a sentence for every fault."""
+
+    def __init__(self, labels: tuple[str, ...] | None) -> None:
+        self.labels = labels
+        self.rows: list[dict[str, Any]] = []
+        self.faults: dict[str, list[str]] = {}
+        self.lines = 0
+        self._regression: bool | None = None if labels is None else False
+        self._first_line: dict[tuple[str, str, int, int], int] = {}
+        self._facts: dict[str, tuple[int, dict[str, Any]]] = {}
+
+    def take(self, number: int, line: bytes) -> None:
+        self.lines += 1
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            return self._fault("not JSON", number, f"expected one JSON object, found {error}")
+        if not isinstance(row, dict):
+            return self._fault(
+                "not JSON", number, f"expected one JSON object, found a {type(row).__name__}"
+            )
+        missing = [key for key in _REQUIRED if key not in row]
+        if "probabilities" not in row and "value" not in row:
+            missing.append("probabilities or value")
+        if missing:
+            return self._fault("missing keys", number, f"missing {', '.join(missing)}")
+        faults_before = sum(map(len, self.faults.values()))
+        self._check_keys(number, row)
+        if sum(map(len, self.faults.values())) == faults_before:
+            self._check_output(number, row)
+            self._check_repeats(number, row)
+        self.rows.append(row)
+
+    def _check_keys(self, number: int, row: Mapping[str, Any]) -> None:
+        for key in ("id", "split"):
+            if not isinstance(row[key], str) or not row[key]:
+                self._fault("keys", number, f"{key}: expected a string, found {row[key]!r}")
+        for key in ("fold", "seed"):
+            if not isinstance(row[key], int) or isinstance(row[key], bool):
+                self._fault("keys", number, f"{key}: expected an integer, found {row[key]!r}")
+        for key in ("group", "speaker"):
+            if not isinstance(row.get(key), str | None):
+                self._fault("keys", number, f"{key}: expected a string or null, found {row[key]!r}")
+        regression = "probabilities" not in row
+        if self._regression is None:
+            self._regression = regression
+        if regression != self._regression:
+            wanted, found = ("value", "probabilities")[:: 1 if self._regression else -1]
+            self._fault("keys", number, f"expected the key {wanted!r}, found {found!r}")
+
+    def _check_output(self, number: int, row: Mapping[str, Any]) -> None:
+        if self._regression:
+            for key in ("target", "value"):
+                if not _is_number(row[key]):
+                    self._fault(
+                        "values", number, f"{key}: expected a finite number, found {row[key]!r}"
+                    )
+            return
+        probabilities = row["probabilities"]
+        if not isinstance(probabilities, dict) or not probabilities:
+            return self._fault(
+                "probabilities", number, f"expected a number per label, found {probabilities!r}"
+            )
+        if self.labels is None:
+            self.labels = tuple(sorted(probabilities))
+        unknown = sorted(set(probabilities) - set(self.labels))
+        absent = sorted(set(self.labels) - set(probabilities))
+        if unknown or absent:
+            said = [f"unknown {', '.join(unknown)}"] * bool(unknown)
+            said += [f"no {', '.join(absent)}"] * bool(absent)
+            self._fault(
+                "probabilities",
+                number,
+                f"probabilities: expected the labels {', '.join(self.labels)}, found "
+                f"{' and '.join(said)}",
+            )
+        if row["target"] not in self.labels:
+            self._fault(
+                "labels",
+                number,
+                f"target: expected one of {', '.join(self.labels)}, found {row['target']!r}",
+            )
+        wrong = {k: v for k, v in probabilities.items() if not _is_number(v) or not 0 <= v <= 1}
+        if wrong:
+            self._fault(
+                "probabilities", number, f"probabilities: expected numbers in [0, 1], found {wrong}"
+            )
+        elif abs(sum(probabilities.values()) - 1) > PROBABILITY_TOLERANCE:
+            total = sum(probabilities.values())
+            self._fault("sums", number, f"probabilities: expected a sum of 1, found {total:.6g}")
+
+    def _check_repeats(self, number: int, row: Mapping[str, Any]) -> None:
+        first = self._first_line.setdefault(
+            (row["id"], row["split"], row["fold"], row["seed"]), number
+        )
+        if first != number:
+            self._fault(
+                "duplicates",
+                number,
+                f"id {row['id']!r} again in fold {row['fold']}, seed {row['seed']} "
+                f"(first on line {first})",
+            )
+        facts = {name: row.get(name) for name in ("target", "group", "speaker")}
+        first, known = self._facts.setdefault(row["id"], (number, facts))
+        for name, value in facts.items():
+            if value != known[name]:
+                self._fault(
+                    "contradictions",
+                    number,
+                    f"id {row['id']!r}: {name} {value!r}, but {known[name]!r} on line {first}",
+                )
+
+    def _fault(self, kind: str, number: int, sentence: str) -> None:
+        self.faults.setdefault(kind, []).append(f"line {number}: {sentence}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _listed(path: Path, faults: Mapping[str, Sequence[str]], lines: int) -> str:
+    total = sum(map(len, faults.values()))
+    said = [f"{path}: {total} fault{'s' if total > 1 else ''} in {lines} lines, nothing was scored"]
+    for sentences in faults.values():
+        said += [f"  {sentence}" for sentence in sentences[:_SHOWN_PER_KIND]]
+        if len(sentences) > _SHOWN_PER_KIND:
+            said.append(f"  and {len(sentences) - _SHOWN_PER_KIND} more of this kind")
+    said.append("  write the file again with `crosstone evaluate`")
+    return "\n".join(said)
+
+
+def _columns(
+    rows: Sequence[Mapping[str, Any]], labels: tuple[str, ...], sha256: str
+) -> Predictions:
+    if labels:
+        position = {label: index for index, label in enumerate(labels)}
+        target = np.array([position[row["target"]] for row in rows], dtype=np.int64)
+        outputs = np.array([[row["probabilities"][label] for label in labels] for row in rows])
+    else:
+        target = np.array([row["target"] for row in rows], dtype=np.float64)
+        outputs = np.array([row["value"] for row in rows], dtype=np.float64)
+    return Predictions(
+        ids=tuple(row["id"] for row in rows),
+        groups=tuple(row.get("group") for row in rows),
+        speakers=tuple(row.get("speaker") for row in rows),
+        folds=np.array([row["fold"] for row in rows], dtype=np.int64),
+        seeds=np.array([row["seed"] for row in rows], dtype=np.int64),
+        labels=labels,
+        target=target,
+        outputs=outputs.astype(np.float64),
+        sha256=sha256,
+    )

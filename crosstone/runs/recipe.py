@@ -1,0 +1,184 @@
+"""A recipe: everything that decides what a run does, read from YAML and overrides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from crosstone.config import apply_overrides, build, merge, resolve_extends
+from crosstone.errors import ConfigError
+from crosstone.protocols import ProtocolSpec
+from crosstone.training import OptimSpec, TrainingSpec
+
+Stage = Literal["pretrain", "adapt", "finetune"]
+RECIPES = Path(__file__).parent.parent / "recipes"
+"""The shipped recipes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """What a stage trains on."""
+
+    corpus: str = ""
+    """Folder that `crosstone prepare` wrote."""
+
+    split: str | None = None
+    """Only the utterances of this part of the corpus's own partition."""
+
+    max_seconds: float = 60.0
+    """A longer utterance is a fault."""
+
+    skip_faulty: bool = False
+    """Leave faulty utterances out, and say how many, instead of refusing the corpus."""
+
+    transductive: bool = False
+    """adapt: also hear and read the test groups, without labels; every table then says so."""
+
+    cache_mib: int = 1024
+    """Decoded audio kept in memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """Which family, on which encoders, starting from what."""
+
+    family: Literal["cmt", "audio", "text", "shallow"] = "cmt"
+
+    preset: str | None = None
+    """A size of the paper: cmt-base, cmt-large, cmt-4."""
+
+    init: str | None = None
+    """Model folder, or run set, of an earlier stage of the same family; it brings its encoders."""
+
+    audio_encoder: str | None = None
+    """Built-in name, crosstone folder, Hugging Face folder or hub id."""
+
+    text_encoder: str | None = None
+    """The same, for text."""
+
+    tokenizer: str | None = None
+    """Folder or hub id; by default the text encoder's own."""
+
+    vocab_size: int = 2000
+    """Of the byte-level BPE that is trained where a built-in text encoder starts from nothing."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    """Fields of the family's config; freezes default by stage."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedTextSpec:
+    """Masked language modelling."""
+
+    probability: float = 0.15
+    weight: float = 1.0
+    head: Literal["untied", "tied"] = "untied"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedAudioSpec:
+    """Prediction of codewords of masked spans."""
+
+    codebook: str = ""
+    """File that `crosstone codebook` wrote."""
+
+    start_probability: float = 0.075
+    span: int = 10
+    min_spans: int = 2
+    weight: float = 1.0
+    projection: int = 256
+    temperature: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedSpec:
+    """The loss on the protocol's target."""
+
+    criterion: Literal["auto", "cross_entropy", "mse", "l1"] = "auto"
+    """auto: cross entropy for classes, squared error for a value (CMT 2022, §3.4)."""
+
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrthogonalitySpec:
+    """The term of eq. 7 and 8."""
+
+    alpha: float = 10.0
+    text: Literal["mean", "first"] = "mean"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectivesSpec:
+    """What the model is asked to do; null is not asked."""
+
+    masked_text: MaskedTextSpec | None = None
+    masked_audio: MaskedAudioSpec | None = None
+    supervised: SupervisedSpec | None = None
+    orthogonality: OrthogonalitySpec | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One stage, whole."""
+
+    stage: Stage
+    name: str = ""
+    """Stands in tables; by default the family and the stage."""
+
+    seeds: tuple[int, ...] = (0,)
+    data: DataSpec = DataSpec()
+    model: ModelSpec = ModelSpec()
+    objectives: ObjectivesSpec
+    protocol: ProtocolSpec | None = None
+    """Folds. finetune needs it; adapt with it trains once a fold, on that fold's training side."""
+
+    optim: OptimSpec = OptimSpec()
+    training: TrainingSpec
+
+    final_model: bool = False
+    """finetune: train once more on all units, into out/model, which `predict` takes."""
+
+    probe_every: int = 0
+    """pretrain, adapt: steps between probes of masked accuracy with the matching and with a
+    shuffled other modality; 0 probes at the end only."""
+
+    def __post_init__(self) -> None:
+        asked = self.objectives
+        faults = []
+        if self.stage == "finetune" and (self.protocol is None or asked.supervised is None):
+            faults.append("finetune needs protocol and objectives.supervised")
+        if self.stage != "finetune" and (asked.supervised or asked.orthogonality):
+            faults.append(f"{self.stage} uses no labels: set objectives.supervised=null")
+        if self.stage != "finetune" and not (asked.masked_text or asked.masked_audio):
+            faults.append(f"{self.stage} needs objectives.masked_text or objectives.masked_audio")
+        if not self.seeds:
+            faults.append("seeds: expected at least one, found none")
+        if faults:
+            raise ConfigError("; ".join(faults))
+
+    @property
+    def title(self) -> str:
+        """The name in tables."""
+        return self.name or f"{self.model.family}, {self.stage}"
+
+
+def load_recipe(
+    name: str | Path, overrides: Sequence[str] = (), *, over: dict[str, Any] | None = None
+) -> Recipe:
+    """A recipe from a file or a shipped name, then a tree over it, then dotted overrides.
+
+    Raises ConfigError that lists every unknown key, missing key and wrong value.
+    """
+    path = find_recipe(str(name), Path())
+    tree = merge(resolve_extends(path, find_recipe), over or {})
+    return build(Recipe, apply_overrides(tree, overrides), str(name))
+
+
+def find_recipe(name: str, folder: Path) -> Path:
+    """Path of a recipe: a file (relative to `folder`), or a shipped name."""
+    for path in (folder / name, Path(name), RECIPES / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    shipped = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+    raise ConfigError(f"recipe '{name}': no such file, and none shipped by that name ({shipped})")

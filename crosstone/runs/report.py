@@ -1,0 +1,101 @@
+"""Run sets in, one page out: what was found, how sure it is, and how it was measured."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crosstone.runs import sections
+from crosstone.runs.comparison import Comparison, comparisons, read_systems
+from crosstone.runs.curves import Probe, read_logs, read_probe
+from crosstone.runs.page import Block, Heading, Page
+
+FOOTER = (
+    "Written by crosstone from the predictions.jsonl of each run set; `crosstone score` computes "
+    "every number again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFiles:
+    """The files of a report."""
+
+    markdown: Path
+    html: Path
+    figures: Path
+    """Folder of the SVG files that the Markdown shows; the HTML page needs none."""
+
+
+def write_report(
+    run_sets: Sequence[Path | str],
+    out: Path | str,
+    *,
+    baseline: str | Path | None = None,
+    pairs: Sequence[tuple[str | Path, str | Path]] = (),
+    pretraining: Sequence[Path | str] | Mapping[str, Path | str] = (),
+    stage_seconds: Mapping[str, float] | None = None,
+    peak_memory_mib: float | None = None,
+    title: str | None = None,
+    **scoring: Any,
+) -> ReportFiles:
+    """Writes report.md and the self-contained report.html into the folder `out`.
+
+    baseline, pairs: which differences to take (`comparisons`). pretraining: folders whose logs hold
+    the cross-modal probe, by name if a mapping. scoring: keyword arguments of `score_predictions`.
+    Raises CrosstoneError where a run set cannot be read.
+    """
+    systems = read_systems(run_sets, **scoring)
+    found = comparisons(systems, baseline=baseline, pairs=pairs)
+    probes = _probes(pretraining)
+    blocks: list[Block] = []
+    for index, comparison in enumerate(found):
+        if len(found) > 1:
+            blocks.append(Heading(sections.question(comparison)))
+        blocks += sections.findings(comparison)
+        blocks += sections.results(comparison, f"r{index}")
+        blocks += sections.paired(comparison, f"r{index}")
+        blocks += sections.ceilings(comparison)
+        blocks += sections.confusions(comparison, f"r{index}")
+        blocks += sections.learning(comparison, f"r{index}")
+        blocks += sections.making(comparison)
+    blocks += sections.probes(probes)
+    blocks += sections.costs(stage_seconds or {}, peak_memory_mib)
+    page = Page(title or _title(found), tuple(blocks), FOOTER)
+    return _write(page, Path(out))
+
+
+def _title(found: Sequence[Comparison]) -> str:
+    return "; ".join(dict.fromkeys(sections.question(comparison) for comparison in found))
+
+
+def _probes(folders: Sequence[Path | str] | Mapping[str, Path | str]) -> list[Probe]:
+    named = folders if isinstance(folders, Mapping) else {Path(f).name: f for f in folders}
+    probes = []
+    for name, folder in named.items():
+        logs = read_logs(Path(folder))
+        for run, events in logs.items():
+            probe = read_probe(name if len(logs) == 1 else f"{name}, {run}", events)
+            if probe is not None:
+                probes.append(probe)
+    return probes
+
+
+def _write(page: Page, out: Path) -> ReportFiles:
+    figures = out / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    files = ReportFiles(out / "report.md", out / "report.html", figures)
+    for drawing in page.drawings():
+        _replace(figures / f"{drawing.name}.svg", drawing.standalone())
+    _replace(files.markdown, page.markdown(figures.name))
+    _replace(files.html, page.html())
+    return files
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

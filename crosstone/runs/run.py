@@ -1,0 +1,302 @@
+"""One run: one recipe, one fold, one seed, one folder."""
+
+import dataclasses
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from accelerate import PartialState
+from torch import nn
+
+from crosstone.config import to_tree
+from crosstone.data.batch import Items, Target, collate
+from crosstone.data.corpus import Corpus
+from crosstone.inference.predictor import Prediction, Predictor, kinds_of
+from crosstone.metrics import (
+    LOWER_IS_BETTER,
+    classification_scores,
+    classification_statistics,
+    regression_scores,
+    regression_statistics,
+)
+from crosstone.models.towers import max_tokens
+from crosstone.protocols import Fold
+from crosstone.runs.assembly import Assembly, assemble
+from crosstone.runs.codes import codes_of
+from crosstone.runs.probe import cross_modal_probe
+from crosstone.runs.recipe import Recipe
+from crosstone.training import FitResult, clear_checkpoints, fit
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """What a run came to."""
+
+    folder: Path
+    parameters: dict[str, int]
+    fit: FitResult
+
+
+def train_run(
+    recipe: Recipe,
+    corpus: Corpus,
+    fold: Fold | None,
+    seed: int,
+    folder: Path,
+    *,
+    init: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Train one run and leave its folder complete: model/, and predictions where it tests.
+
+    corpus: the view that the fold's rows point into; fold None trains on all of it. A folder that
+    is complete already is left as it is when resuming.
+    """
+    if resume and is_complete(folder, fold):
+        return
+    main = PartialState().is_main_process
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = np.arange(len(corpus)) if fold is None else fold.train
+    if fold is not None and recipe.data.transductive:
+        rows = np.sort(np.concatenate([rows, fold.test]))
+    trained_on = corpus.select(rows)
+    assembly = assemble(recipe, trained_on, init, seed)
+    model = assembly.model
+    if main:
+        _write_text(folder / "recipe.yaml", dump_recipe(recipe))
+        _write_text(folder / "env.json", json.dumps(environment(), indent=2))
+    items = _items(recipe, assembly, trained_on, progress)
+    title = folder.name if fold is not None else recipe.title
+    probe = None
+    if len(recipe_masks(recipe)) == 2 and recipe.model.family == "cmt":
+        probe = cross_modal_probe(items, assembly.objective, seed=seed)
+    validation = _validation(recipe, assembly, corpus, fold)
+    protocol = recipe.protocol
+    fit(
+        model,
+        items=items,
+        collate=collate,
+        objective=assembly.objective,
+        training=recipe.training,
+        optim=recipe.optim,
+        out=folder,
+        seed=seed,
+        resume=resume,
+        score=validation,
+        selection="last" if protocol is None or protocol.selection == "last" else "best",
+        watch=protocol.metric if protocol is not None else "loss",
+        higher_is_better=protocol is not None and protocol.metric not in LOWER_IS_BETTER,
+        probe=probe,
+        probe_every=recipe.probe_every or _num_steps(recipe, len(items)) if probe else 0,
+        progress=(
+            (lambda done, total, info: progress(title, done, total)) if progress else None
+        ),
+        identity={"corpus": trained_on.hash, "init": str(init) if init else None},
+    )
+    if main:
+        _leave(recipe, assembly, corpus, fold, seed, folder, items)
+    PartialState().wait_for_everyone()
+
+
+def is_complete(folder: Path, fold: Fold | None) -> bool:
+    """Whether a run has left all that it leaves."""
+    tested = fold is None or not len(fold.test) or (folder / "predictions.jsonl").is_file()
+    return tested and (folder / "model" / "config.json").is_file()
+
+
+def recipe_masks(recipe: Recipe) -> list[str]:
+    """The modalities that a recipe masks."""
+    asked = recipe.objectives
+    pairs = (("text", asked.masked_text), ("audio", asked.masked_audio))
+    return [name for name, spec in pairs if spec is not None]
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The resolved recipe as YAML."""
+    return yaml.safe_dump(to_tree(recipe), sort_keys=False, allow_unicode=True)
+
+
+def environment() -> dict[str, Any]:
+    """What else decides a number: versions, threads, device."""
+    packages = ("crosstone", "torch", "transformers", "accelerate", "numpy", "scikit-learn")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{name: version(name) for name in packages},
+        "threads": torch.get_num_threads(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "processes": PartialState().num_processes,
+    }
+
+
+def predict_items(
+    model: nn.Module,
+    items: Items,
+    target: Target,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Prediction]:
+    """A task model's predictions by utterance id."""
+    predictor = Predictor(model, head=target.name)  # type: ignore[arg-type]
+    return {p.id: p for p in predictor.predict_items(items, progress=progress)}
+
+
+def prediction_lines(
+    predictions: Mapping[str, Prediction], corpus: Corpus, target: Target, fold: int, seed: int
+) -> list[dict[str, Any]]:
+    """Lines of predictions.jsonl, in the order of the corpus."""
+    lines = []
+    for utterance in corpus:
+        prediction = predictions[utterance.id]
+        label = utterance.labels[target.name]
+        answer: dict[str, Any] = (
+            {"target": str(label), "probabilities": prediction.probabilities}
+            if target.labels
+            else {"target": float(label), "value": prediction.value}
+        )
+        lines.append(
+            {
+                "id": utterance.id,
+                "group": utterance.group,
+                "speaker": utterance.speaker,
+                "fold": fold,
+                "seed": seed,
+                "split": "test",
+                **answer,
+            }
+        )
+    return lines
+
+
+def write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
+    """JSON lines, whole or not at all."""
+    _write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def _items(
+    recipe: Recipe, assembly: Assembly, corpus: Corpus, progress: Progress | None
+) -> Items:
+    codes = None
+    encoder = assembly.model.backbone.audio_encoder
+    if assembly.codebook is not None and encoder is not None:
+        tick = None
+        if progress is not None:
+            tick = lambda done, total: progress("labelling frames", done, total)  # noqa: E731
+        codes = codes_of(corpus, assembly.codebook, tick).every(encoder.stride)
+    return make_items(recipe, assembly, corpus, codes=codes)
+
+
+def make_items(recipe: Recipe, assembly: Assembly, corpus: Corpus, **options: Any) -> Items:
+    """The items of a corpus as an assembled model takes them."""
+    backbone = assembly.model.backbone
+    text = backbone.config.text_config
+    return Items(
+        corpus,
+        tokenizer=assembly.tokenizer,
+        max_tokens=max_tokens(text) if text is not None else 0,
+        hears=backbone.audio_encoder is not None,
+        sampling_rate=backbone.config.sampling_rate,
+        max_seconds=recipe.data.max_seconds,
+        targets=[assembly.target] if assembly.target is not None else [],
+        cache_mib=recipe.data.cache_mib,
+        **options,
+    )
+
+
+def _validation(
+    recipe: Recipe, assembly: Assembly, corpus: Corpus, fold: Fold | None
+) -> Callable[[nn.Module], dict[str, float]] | None:
+    """What scores a model at the end of an epoch, where the selection rule wants it."""
+    protocol, target = recipe.protocol, assembly.target
+    if protocol is None or target is None or fold is None or protocol.selection == "last":
+        return None
+    watched = corpus.select(fold.valid if protocol.selection == "best_valid" else fold.test)
+    items = make_items(recipe, assembly, watched)
+    labels = [utterance.labels[target.name] for utterance in watched]
+
+    def score(model: nn.Module) -> dict[str, float]:
+        predictions = predict_items(model, items, target)
+        ordered = [predictions[identity] for identity in watched.ids]
+        if not target.labels:
+            values = [p.value for p in ordered]
+            truth = np.array([float(label) for label in labels])
+            table = regression_statistics(truth, np.array(values, dtype=np.float64)).sum(0)
+            return {k: float(v) for k, v in regression_scores(table).items()}
+        guessed = [target.labels.index(p.label or "") for p in ordered]
+        expected = [target.labels.index(str(label)) for label in labels]
+        table = classification_statistics(expected, guessed, len(target.labels)).sum(0)
+        return {k: float(v) for k, v in classification_scores(table).items()}
+
+    return score
+
+
+def _num_steps(recipe: Recipe, num_items: int) -> int:
+    training = recipe.training
+    return training.steps or (training.epochs or 1) * -(-num_items // training.batch_size)
+
+
+def _leave(
+    recipe: Recipe,
+    assembly: Assembly,
+    corpus: Corpus,
+    fold: Fold | None,
+    seed: int,
+    folder: Path,
+    items: Items,
+) -> None:
+    """Write the model and the predictions, then drop the checkpoints that led to them."""
+    model = assembly.model
+    model.config.heard = sorted({*(model.config.heard or []), *kinds_of(items)})
+    model.config.history = [
+        *(model.config.history or []),
+        _history(recipe, items.corpus, seed),
+    ]
+    save_model(assembly, folder / "model")
+    if fold is not None and len(fold.test) and assembly.target is not None:
+        tested = corpus.select(fold.test)
+        test_items = make_items(recipe, assembly, tested)
+        predictions = predict_items(model, test_items, assembly.target)
+        lines = prediction_lines(predictions, tested, assembly.target, fold.index, seed)
+        write_lines(folder / "predictions.jsonl", lines)
+    clear_checkpoints(folder)
+
+
+def _history(recipe: Recipe, trained_on: Corpus, seed: int) -> dict[str, Any]:
+    """What a stage saw, for the model's record and for the check against leaks."""
+    return {
+        "stage": recipe.stage,
+        "corpus": trained_on.name,
+        "hash": trained_on.hash,
+        "utterances": len(trained_on),
+        "groups": sorted({str(g) for g in trained_on.groups if g}),
+        "speakers": sorted({str(s) for s in trained_on.speakers if s}),
+        "transductive": recipe.data.transductive,
+        "seed": seed,
+    }
+
+
+def save_model(assembly: Assembly, folder: Path) -> None:
+    """Write model and tokenizer under a temporary name, then rename."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    assembly.model.save_pretrained(temporary)
+    if assembly.tokenizer is not None:
+        assembly.tokenizer.save_pretrained(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.replace(folder)
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

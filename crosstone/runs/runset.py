@@ -1,0 +1,244 @@
+"""A run set: all folds and seeds of a recipe in one folder, their predictions pooled and scored."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+
+from crosstone.data.corpus import Corpus
+from crosstone.errors import CheckpointError, ConfigError
+from crosstone.models.task import load_task, read_task_config
+from crosstone.protocols import Fold, plan_folds
+from crosstone.runs.assembly import find_target
+from crosstone.runs.corpora import open_corpus
+from crosstone.runs.recipe import Recipe
+from crosstone.runs.run import Progress, dump_recipe, train_run, write_lines
+from crosstone.runs.score import score_predictions
+from crosstone.training import peak_memory_mib
+
+OWN_CORPUS = "corpus"
+"""Folder inside a run set for a corpus made from a person's own table."""
+
+
+def run(
+    recipe: Recipe, out: Path, *, resume: bool = False, progress: Progress | None = None
+) -> Path:
+    """Do what a recipe says and leave a run set in `out`.
+
+    A stage without protocol is one run, in `out` itself; with a protocol there is a folder
+    `fold-K-seed-S` for each. With `resume`, what is complete stays and what was cut off goes on.
+    Raises ConfigError where `out` holds something else.
+    """
+    begun = time.monotonic()
+    _claim(recipe, out, resume)
+    corpus = open_corpus(recipe, progress)
+    inits = _inits(recipe)
+    if recipe.protocol is None:
+        for seed in recipe.seeds[:1]:
+            train_run(
+                recipe,
+                corpus,
+                None,
+                seed,
+                out,
+                init=inits.whole,
+                resume=resume,
+                progress=progress,
+            )
+        return out
+    protocol = recipe.protocol
+    if recipe.stage == "adapt":  # labels are not used, so none are withheld
+        protocol = dataclasses.replace(protocol, train_fraction=1.0)
+    folds = plan_folds(corpus, protocol)
+    transductive = _refuse_leaks(recipe, corpus, folds, inits)
+    recipe = dataclasses.replace(recipe, protocol=_named(recipe, corpus))
+    for seed in recipe.seeds:
+        for fold in folds:
+            folder = out / f"fold-{fold.index}-seed-{seed}"
+            init = inits.of(fold.index, seed)
+            train_run(
+                recipe, corpus, fold, seed, folder, init=init, resume=resume, progress=progress
+            )
+    if recipe.final_model and not (out / "model").is_dir():
+        final = out / "final"
+        train_run(
+            recipe,
+            corpus,
+            None,
+            recipe.seeds[0],
+            final,
+            init=inits.whole,
+            resume=resume,
+            progress=progress,
+        )
+        if PartialState().is_main_process:
+            (final / "model").replace(out / "model")
+    if recipe.stage == "finetune" and PartialState().is_main_process:
+        _write_facts(recipe, corpus, folds, out, transductive, time.monotonic() - begun)
+        pool_predictions(out)
+        score_predictions(out).write(out / "scores.json")
+    PartialState().wait_for_everyone()
+    return out
+
+
+def pool_predictions(out: Path) -> Path:
+    """Join the predictions of a run set's folders, in the order of their names."""
+    lines: list[dict[str, Any]] = []
+    for path in sorted(out.glob("fold-*-seed-*/predictions.jsonl")):
+        lines += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    write_lines(out / "predictions.jsonl", lines)
+    return out / "predictions.jsonl"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Inits:
+    """Where each run starts from."""
+
+    source: Path | None
+    whole: Path | None
+    by_fold: Mapping[int, Mapping[int, Path]]
+
+    def of(self, fold: int, seed: int) -> Path | None:
+        """The model of the same fold, of the same seed if there is one, else of any."""
+        seeds = self.by_fold.get(fold)
+        if not seeds:
+            return self.whole
+        return seeds.get(seed, next(iter(seeds.values())))
+
+
+def _inits(recipe: Recipe) -> _Inits:
+    if recipe.model.init is None:
+        return _Inits(None, None, {})
+    source = Path(recipe.model.init)
+    by_fold: dict[int, dict[int, Path]] = {}
+    for model in sorted(source.glob("fold-*-seed-*/model")):
+        _, fold, _, seed = model.parent.name.split("-")
+        by_fold.setdefault(int(fold), {})[int(seed)] = model
+    whole = None if by_fold and not (source / "model").is_dir() else init_folder(source)
+    if whole is None and recipe.final_model:
+        raise CheckpointError(
+            f"model.init: {source} has models by fold only, but final_model trains on all units; "
+            "make the earlier stage with final_model=true, or set final_model=false here"
+        )
+    return _Inits(source, whole, by_fold)
+
+
+def init_folder(source: Path) -> Path:
+    """The model folder that a path means: itself, or the `model` inside a run or run set."""
+    for path in (source / "model", source):
+        if (path / "config.json").is_file():
+            return path
+    raise CheckpointError(
+        f"{source}: no model here; give a model folder or a run that finished"
+    )
+
+
+def _refuse_leaks(
+    recipe: Recipe, corpus: Corpus, folds: Sequence[Fold], inits: _Inits
+) -> bool:
+    """Whether an earlier stage has, admittedly, seen the test units without labels.
+
+    Raises ConfigError where one has seen them and does not say so, or has seen their labels.
+    """
+    assert recipe.protocol is not None
+    unit = "groups" if recipe.protocol.unit == "group" else "speakers"
+    transductive = recipe.data.transductive
+    for fold in folds:
+        init = inits.of(fold.index, recipe.seeds[0])
+        for entry in (read_task_config(init).history or []) if init is not None else []:
+            if entry["corpus"] != corpus.name:
+                continue
+            seen = sorted(set(entry[unit]) & set(fold.test_units))
+            if not seen:
+                continue
+            if entry["stage"] == "finetune" or not entry["transductive"]:
+                raise ConfigError(
+                    f"model.init: fold {fold.index} tests {recipe.protocol.unit} "
+                    f"{', '.join(seen[:6])}{' …' if len(seen) > 6 else ''}, which the stage "
+                    f"'{entry['stage']}' of {init} was trained on; use the same protocol for both "
+                    "stages, or adapt with data.transductive=true, which every table then says"
+                )
+            transductive = True
+    return transductive
+
+
+def _named(recipe: Recipe, corpus: Corpus) -> Any:
+    """The protocol with its classes spelt out, so that all folds share them."""
+    assert recipe.protocol is not None
+    target = find_target(recipe, corpus)
+    labels = target.labels if target is not None else recipe.protocol.labels
+    return dataclasses.replace(recipe.protocol, labels=labels)
+
+
+def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
+    """Refuse a folder that holds another recipe's run, or one that nobody asked to resume."""
+    text = dump_recipe(recipe)
+    path = out / "recipe.yaml"
+    if PartialState().is_main_process:
+        if not path.exists():
+            if out.exists() and any(path.name != OWN_CORPUS for path in out.iterdir()):
+                raise ConfigError(f"{out}: expected an empty or new folder, found other files")
+            out.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        elif not resume:
+            raise ConfigError(f"{out}: a run stands here; go on with --resume or choose another")
+        elif path.read_text(encoding="utf-8") != text:
+            raise ConfigError(
+                f"{out}: the recipe differs from {path}, which began this run; resume with the "
+                "same recipe and overrides, or choose another folder"
+            )
+    PartialState().wait_for_everyone()
+
+
+def _write_facts(
+    recipe: Recipe,
+    corpus: Corpus,
+    folds: Sequence[Fold],
+    out: Path,
+    transductive: bool,
+    seconds: float,
+) -> None:
+    assert recipe.protocol is not None
+    protocol = recipe.protocol
+    first = out / f"fold-{folds[0].index}-seed-{recipe.seeds[0]}" / "model"
+    model = load_task(first)
+    facts = {
+        "name": recipe.title,
+        "stage": recipe.stage,
+        "family": recipe.model.family,
+        "corpus": {
+            "name": corpus.name,
+            "hash": corpus.hash,
+            "utterances": len(corpus),
+            "ceilings": corpus.extras.get("ceilings"),
+        },
+        "protocol": {
+            "name": protocol.kind,
+            "unit": protocol.unit,
+            "folds": len(folds),
+            "selection": protocol.selection,
+            "headline": protocol.metric,
+            "target": protocol.target,
+            "task": protocol.task,
+            "labels": list(protocol.labels),
+            "train_fraction": protocol.train_fraction,
+            "transductive": transductive,
+            "counts": {
+                part: sum(len(getattr(fold, part)) for fold in folds)
+                for part in ("train", "valid", "test")
+            },
+        },
+        "parameters": {
+            "total": sum(p.numel() for p in model.parameters()),
+            "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        },
+        "history": model.config.history,
+        "seeds": list(recipe.seeds),
+        "seconds": seconds,
+        "peak_memory_mib": peak_memory_mib(),
+    }
+    (out / "run.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")

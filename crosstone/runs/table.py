@@ -1,0 +1,81 @@
+"""From a person's own table to the recipe that fine-tunes on it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from crosstone.data.corpora.table import prepare
+from crosstone.data.corpus import Corpus
+from crosstone.errors import CorpusError
+from crosstone.models import FAMILIES, BaselineConfig
+from crosstone.models.task import read_task_config
+from crosstone.runs.runset import OWN_CORPUS, init_folder
+
+
+def table_recipe(
+    table: Path,
+    target: str,
+    model: str | None,
+    out: Path,
+    *,
+    classes: bool = False,
+    resume: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Prepare the table inside `out` and give the keys that lie over the recipe `table-finetune`.
+
+    The family follows the columns (audio and text: cmt; one of them: that one alone) unless
+    `model` names a family or an earlier stage's folder. Folds keep sessions together where the
+    table has them, else speakers, else nothing. `classes`: numbers in the target's column are
+    names, not values. Raises CorpusError for a target that is no column.
+    """
+    folder = out / OWN_CORPUS
+    if resume and (folder / "corpus.json").is_file():
+        corpus = Corpus.open(folder)
+    else:
+        corpus = prepare(table, folder, classes=[target] if classes else (), progress=progress)
+    values = [u.labels[target] for u in corpus if target in u.labels]
+    if not values:
+        names = sorted({name for utterance in corpus for name in utterance.labels})
+        raise CorpusError(
+            f"{table}: expected a label column '{target}', found {', '.join(names) or 'none'}; "
+            "correct --target"
+        )
+    is_value = all(isinstance(value, float) for value in values)
+    unit, units = _unit(corpus)
+    return {
+        "name": table.stem,
+        "data": {"corpus": str(folder)},
+        "model": _model(model, corpus),
+        "protocol": {
+            "target": target,
+            "task": "regression" if is_value else "classification",
+            "unit": unit,
+            "folds": max(2, min(5, units)),
+        },
+    }
+
+
+def _unit(corpus: Corpus) -> tuple[str, int]:
+    for unit, column in (("group", corpus.groups), ("speaker", corpus.speakers)):
+        if all(column) and len(set(column)) > 1:
+            return unit, len(set(column))
+    return "utterance", len(corpus)
+
+
+def _model(model: str | None, corpus: Corpus) -> dict[str, Any]:
+    if model is not None and model not in FAMILIES:
+        init = init_folder(Path(model))
+        config = read_task_config(init).backbone_config
+        if not isinstance(config, BaselineConfig):
+            return {"family": "cmt", "init": str(init)}
+        towers = [t for t in ("audio", "text") if getattr(config, f"{t}_config") is not None]
+        return {"family": towers[0] if len(towers) == 1 else "shallow", "init": str(init)}
+    hears = any(utterance.audio is not None for utterance in corpus)
+    reads = any(utterance.text for utterance in corpus)
+    family = model or ("cmt" if hears and reads else "audio" if hears else "text")
+    return {
+        "family": family,
+        "audio_encoder": "logmel-tiny" if family != "text" else None,
+        "text_encoder": "roberta-tiny" if family != "audio" else None,
+    }

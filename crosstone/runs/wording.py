@@ -1,0 +1,107 @@
+"""How a report says things: names of metrics, rules and ceilings, and numbers as text."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crosstone.metrics import Interval
+
+METRICS = {
+    "wa": "WA",
+    "ua": "UA",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "mae": "MAE",
+    "pearson": "Pearson r",
+    "acc7": "Acc7",
+    "acc7_sdk": "Acc7 (SDK bins)",
+    "acc5": "Acc5",
+    "acc2_nonneg": "Acc2 (≥ 0)",
+    "f1_nonneg": "F1 (≥ 0)",
+    "acc2_nonzero": "Acc2 (zeros out)",
+    "f1_nonzero": "F1 (zeros out)",
+}
+
+SELECTION = {
+    "last": "weights of the last epoch (last)",
+    "best_valid": "epoch chosen on units held back from the training side (best_valid)",
+    "best_test": "epoch chosen on the scored items themselves (best_test)",
+}
+
+CEILINGS = {
+    "words": "what is said, and nothing of how",
+    "delivery": "how it is said, and nothing of the words",
+    "additive": "both, weighed apart and added, as a linear head over two views tends to",
+    "additive_best": "both, added with the greatest accuracy: bounds every additive listener",
+    "joint": "both together: bounds every system",
+}
+
+_PROTOCOLS = {
+    "holdout": "one hold-out",
+    "grouped-kfold": "{folds} folds",
+    "leave-one-group-out": "each in turn left out, {folds} folds",
+}
+
+
+def protocol_name(protocol: Mapping[str, Any]) -> str:
+    """The protocol in words, with its folds and the unit that they keep whole."""
+    name = str(protocol.get("name") or "")
+    if not name:
+        return "protocol not stated"
+    said = _PROTOCOLS.get(name, name).format(folds=protocol.get("folds") or "?")
+    unit = protocol.get("unit")
+    return f"{said} by {unit}" if unit else said
+
+
+def number(value: float, signed: bool = False) -> str:
+    """Three decimals with a true minus; a dash for what is undefined."""
+    if not math.isfinite(value):
+        return "–"
+    text = (
+        f"{value:+.3f}"
+        if signed and round(value, 3)
+        else f"{abs(value) if not round(value, 3) else value:.3f}"
+    )
+    return text.replace("-", "−")
+
+
+def bracket(interval: Interval, signed: bool = False) -> str:
+    """The ends of an interval, or nothing where it has none."""
+    if not math.isfinite(interval.low):
+        return ""
+    return f"[{number(interval.low, signed)}, {number(interval.high, signed)}]"
+
+
+def count(amount: int, noun: str) -> str:
+    """A number with its noun, in the plural where there are more."""
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
+def share(part: float) -> str:
+    """A share in percent."""
+    return f"{100 * part:g} %"
+
+
+def amount(value: object, unit: float) -> str:
+    """A quantity in a unit, with three digits at least; a dash where it is not known."""
+    if not isinstance(value, int | float):
+        return "–"
+    scaled = value / unit
+    return f"{scaled:,.0f}" if scaled >= 100 else f"{scaled:.3g}"
+
+
+def duration(seconds: object) -> str:
+    """Seconds below two minutes, minutes below two hours, then hours."""
+    if not isinstance(seconds, int | float):
+        return "–"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def enumerate_words(words: Sequence[str]) -> str:
+    """a; a and b; a, b and c; with semicolons where a word holds a comma."""
+    if len(words) < 2:
+        return "".join(words)
+    comma = "; " if any("," in word for word in words) else ", "
+    return f"{comma.join(words[:-1])}{';' if comma == '; ' else ''} and {words[-1]}"
