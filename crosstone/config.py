@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
 def _mapping_once(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: dict[Any, int] = {}
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        key = loader.construct_object(key_node, deep=True)
         line = key_node.start_mark.line + 1
         if key in seen:
             raise ConfigError(
@@ -170,7 +170,9 @@ def _cast(hint: Any, value: Any, at: str, faults: list[str]) -> Any:
         return None
     if origin is Literal:
         if value not in arguments:
-            faults.append(f"'{at}' expects one of {', '.join(map(str, arguments))}, found {value!r}")
+            faults.append(
+                f"'{at}' expects one of {', '.join(map(str, arguments))}, found {value!r}"
+            )
         return value
     if dataclasses.is_dataclass(hint):
         return _build(typing.cast(type, hint), value, at, faults)

@@ -2,7 +2,7 @@
 
 
 class CrosstoneError(Exception):
-    """Input that cannot be used; the message says where, what was expected, found, and the remedy."""
+    """Input that cannot be used; the message says where, expected, found, and the remedy."""
 
     exit_code = 2
 

@@ -88,7 +88,9 @@ def codebook(
     encoder: Annotated[
         str | None, typer.Option(help="Speech encoder: folder or hub id; without it MFCC.")
     ] = None,
-    layer: Annotated[int | None, typer.Option(help="Its hidden state; without it its output.")] = None,
+    layer: Annotated[
+        int | None, typer.Option(help="Its hidden state; without it its output.")
+    ] = None,
     num_codes: Annotated[int, typer.Option(help="Codewords.")] = 500,
     stride: Annotated[int, typer.Option(help="Samples between frames of MFCC.")] = 320,
     sample: Annotated[float, typer.Option(help="Share of the utterances that is heard.")] = 0.1,
@@ -116,4 +118,6 @@ def codebook(
             seed=seed,
             progress=lambda done, total: show("listening", done, total),
         )
-    typer.echo(f"{out}: {len(made.centres)} codewords every {made.stride} samples, hash {made.hash}")
+    typer.echo(
+        f"{out}: {len(made.centres)} codewords every {made.stride} samples, hash {made.hash}"
+    )

@@ -35,7 +35,9 @@ def predict(
     text: Annotated[
         str | None, typer.Option(help="What is said, in the one recording that is given.")
     ] = None,
-    head: Annotated[str | None, typer.Option(help="Which head answers, where there are more.")] = None,
+    head: Annotated[
+        str | None, typer.Option(help="Which head answers, where there are more.")
+    ] = None,
 ) -> None:
     """What a model says of recordings: one line of JSON each, on standard output.
 
@@ -44,17 +46,17 @@ def predict(
     """
     from crosstone.inference.predictor import Predictor
 
-    recordings = recordings or []
-    if not recordings and text is None:
+    asked: list[Path | None] = [*(recordings or [])]
+    if not asked and text is None:
         raise CrosstoneError("predict: expected recordings or --text, found neither")
-    if text is not None and len(recordings) > 1:
+    if text is not None and len(asked) > 1:
         raise CrosstoneError(
-            f"predict: --text says what one recording says, found {len(recordings)} recordings; "
+            f"predict: --text says what one recording says, found {len(asked)} recordings; "
             "ask for one at a time"
         )
     predictor = Predictor.load(model, head=head)
     failed = []
-    for recording in recordings or [None]:
+    for recording in asked or [None]:
         try:
             prediction = predictor.predict(recording, text=text)
         except CrosstoneError as error:

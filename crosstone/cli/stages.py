@@ -54,7 +54,9 @@ def finetune(
     target: Annotated[str | None, typer.Option(help="The label column of --data.")] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="For --data: a model folder to start from, or cmt, shallow, audio, text."),
+        typer.Option(
+            help="For --data: a model folder to start from, or cmt, shallow, audio, text."
+        ),
     ] = None,
     classes: Annotated[
         bool, typer.Option("--classes", help="For --data: numbers in the label column are names.")
@@ -72,7 +74,9 @@ def finetune(
         if recipe is None:
             raise ConfigError("finetune: expected a recipe or --data, found neither")
         if target is not None or model is not None:
-            raise ConfigError("finetune: --target and --model go with --data; use overrides instead")
+            raise ConfigError(
+                "finetune: --target and --model go with --data; use overrides instead"
+            )
         _run("finetune", recipe, arguments, out, resume, skip_faulty)
         return
     if target is None:

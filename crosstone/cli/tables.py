@@ -1,6 +1,7 @@
 """Tables on standard output."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,6 @@ from rich.table import Table
 
 def print_scores(places: Sequence[Path]) -> None:
     """The metrics of run sets or scores.json files, one table each."""
-    import json
-
     console = Console()
     for place in places:
         path = place / "scores.json" if place.is_dir() else place
@@ -23,7 +22,7 @@ def print_scores(places: Sequence[Path]) -> None:
         for column in ("mean over runs", f"{spread['level']:.0%} interval", "pooled"):
             table.add_column(column, justify="right")
         for name, metric in scores["metrics"].items():
-            mean, low, high = metric["mean"], metric["mean_low"], metric["mean_high"]
+            mean, low, high = metric["value"], metric["low"], metric["high"]
             interval = "–" if low is None else f"{low:.3f} … {high:.3f}"
             table.add_row(name, _number(mean), interval, _number(metric["pooled"]))
         console.print(table)
@@ -37,6 +36,41 @@ def print_scores(places: Sequence[Path]) -> None:
         )
         for note in scores["notes"]:
             console.print(f"note: {note}", highlight=False)
+
+
+def print_demo(summary: Mapping[str, Any], out: Path) -> None:
+    """The demo's table, its differences, its probe and its prediction."""
+    console = Console(highlight=False)
+    table = Table(
+        title="Emotion from words and delivery, one grouped hold-out", title_justify="left"
+    )
+    table.add_column("system")
+    for column in ("accuracy", "95% interval", "UA"):
+        table.add_column(column, justify="right")
+    for name, system in summary["systems"].items():
+        accuracy = system["accuracy"]
+        interval = f"{accuracy['low']:.3f} … {accuracy['high']:.3f}"
+        table.add_row(name, _number(accuracy["value"]), interval, _number(system["ua"]["value"]))
+    table.add_section()
+    for listener, ceiling in summary["ceilings"].items():
+        table.add_row(f"ceiling: {listener}", _number(ceiling), "exact", "")
+    console.print(table)
+    for difference in summary["differences"]:
+        accuracy = difference["metrics"]["wa"]
+        console.print(
+            f"{difference['first']} − {difference['second']}: {accuracy['value']:+.3f} accuracy "
+            f"({accuracy['low']:+.3f} … {accuracy['high']:+.3f}, over {difference['clusters']} "
+            f"{difference['by']}s)"
+        )
+    probe = ", ".join(f"{name} {value:.3f}" for name, value in summary["probe"].items())
+    console.print(f"masked prediction with the right and a wrong other modality: {probe}")
+    prediction = summary["prediction"]
+    chances = ", ".join(f"{k} {v:.2f}" for k, v in prediction["probabilities"].items())
+    console.print(f"“{prediction['text']}”, said {prediction['target']}: {chances}")
+    console.print(
+        f"{summary['seconds']['total']:.0f} s, peak {summary['peak_memory_mib']:.0f} MiB; "
+        f"{out / 'report' / 'report.html'}"
+    )
 
 
 def _number(value: Any) -> str:

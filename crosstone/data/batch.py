@@ -116,8 +116,7 @@ def collate(items: Sequence[Item]) -> Batch:
     text = [item.text for item in items]
     codes = [item.codes for item in items]
     targets = {
-        name: torch.tensor([item.targets[name] for item in items])
-        for name in items[0].targets
+        name: torch.tensor([item.targets[name] for item in items]) for name in items[0].targets
     }
     return Batch(
         ids=tuple(item.id for item in items),

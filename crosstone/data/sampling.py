@@ -14,7 +14,7 @@ from crosstone.errors import CrosstoneError
 BatchT = TypeVar("BatchT")
 
 
-class Items(Sized, Protocol):
+class Indexed(Sized, Protocol):
     """Anything with a length and items by number."""
 
     def __getitem__(self, index: int, /) -> Any: ...
@@ -77,7 +77,7 @@ class _Collated(Dataset[Any]):
     sentence in a traceback.
     """
 
-    def __init__(self, items: Items, collate: Callable[[list[Any]], Any]) -> None:
+    def __init__(self, items: Indexed, collate: Callable[[list[Any]], Any]) -> None:
         self.items, self.collate = items, collate
 
     def __getitem__(self, indices: list[int]) -> Any:
@@ -111,7 +111,7 @@ class BatchStream(Generic[BatchT]):
 
     def __init__(
         self,
-        items: Items,
+        items: Indexed,
         collate: Callable[[list[Any]], BatchT],
         plan: BatchPlan,
         *,

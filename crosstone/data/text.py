@@ -23,7 +23,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     where the texts do not give enough merges.
     """
     trained = ByteLevelBPETokenizer()
-    trained.train_from_iterable(
+    trained.train_from_iterator(
         texts,
         vocab_size=vocab_size,
         min_frequency=2,

@@ -164,7 +164,7 @@ class Predictor:
         raise CrosstoneError(
             f"{self.name or 'model'}: expected {' or '.join(heard) or 'a trained model'}, found "
             f"{given or 'nothing it can use'}: it was never trained without the rest, so its answer "
-            f"would mean nothing; add {missing} or fine-tune a model for {given or 'what you have'}"
+            f"would mean nothing; add {missing} or fine-tune one for {given or 'what you have'}"
         )
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The systems of CMT's table 1 without cross-modal blocks: audio only, text only, shallow fusion."""
+"""The systems of CMT's table 1 without cross-modal blocks: one tower, or two side by side."""
 
 from typing import Any
 

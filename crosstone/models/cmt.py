@@ -30,7 +30,10 @@ class CMTConfig(CrossModalConfig):
     """Width of the feed-forward layer over the stream's own; the paper's 64M parameters say 4."""
 
     dropout: float = 0.1
-    """Not stated in the paper; ours."""
+    """On what each layer of a block adds. Not stated in the paper; ours."""
+
+    attention_dropout: float = 0.1
+    """On the attention weights; without it SDPA need not materialise them on a CPU. Ours."""
 
     audio_output: str = "last"
     """What stands for the audio stream: `last` block, `pooler` (softmax weights over the blocks,
@@ -90,6 +93,7 @@ class CMTModel(CrossModalModel):
                 self.config.intermediate_ratio * width,
                 memory_width=memory_width,
                 dropout=self.config.dropout,
+                attention_dropout=self.config.attention_dropout,
             )
             for _ in range(self.config.num_layers)
         )
@@ -97,7 +101,8 @@ class CMTModel(CrossModalModel):
     @property
     def pooled_width(self) -> int:
         """D_a + D_w (eq. 6)."""
-        assert self.audio_encoder is not None and self.text_encoder is not None
+        assert self.audio_encoder is not None
+        assert self.text_encoder is not None
         return self.audio_encoder.width + self.text_encoder.width
 
     def forward(
@@ -139,7 +144,8 @@ class CMTModel(CrossModalModel):
         clean_text: Sequence | None,
         output_attentions: bool,
     ) -> CrossModalOutput:
-        assert self.audio_encoder is not None and self.text_encoder is not None
+        assert self.audio_encoder is not None
+        assert self.text_encoder is not None
         there = clean_audio if clean_audio is not None else clean_text
         if there is None:
             raise ValueError("CMT needs audio or text")

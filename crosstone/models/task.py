@@ -75,7 +75,7 @@ class TaskOutput:
 
 
 class TaskModel(PreTrainedModel):
-    """A family and its heads; pooled heads always answer, masked heads where something is masked."""
+    """A family and its heads; pooled heads always answer, masked ones where something is masked."""
 
     config_class = TaskConfig
     base_model_prefix = "backbone"
@@ -182,7 +182,9 @@ def load_task(folder: Path | str) -> TaskModel:
     model, info = TaskModel.from_pretrained(folder, config=config, output_loading_info=True)
     wrong = [f"missing {k}" for k in info["missing_keys"]]
     wrong += [f"unexpected {k}" for k in info["unexpected_keys"]]
-    wrong += [f"another shape {k[0] if isinstance(k, tuple) else k}" for k in info["mismatched_keys"]]
+    wrong += [
+        f"another shape {k[0] if isinstance(k, tuple) else k}" for k in info["mismatched_keys"]
+    ]
     if wrong:
         raise CheckpointError(f"{folder}: the weights do not fit the config: {_by_prefix(wrong)}")
     model.eval()
@@ -192,7 +194,9 @@ def load_task(folder: Path | str) -> TaskModel:
 def read_task_config(folder: Path) -> TaskConfig:
     """Config of a task model's folder; CheckpointError where it is another kind of folder."""
     if not (folder / "config.json").is_file():
-        raise CheckpointError(f"{folder}: no model here (config.json is missing); give a model/ folder")
+        raise CheckpointError(
+            f"{folder}: no model here (config.json is missing); give a model/ folder"
+        )
     try:
         config = AutoConfig.from_pretrained(folder)
     except (ValueError, OSError, KeyError) as error:

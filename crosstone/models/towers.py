@@ -35,6 +35,8 @@ BUILTIN_AUDIO: dict[str, dict[str, Any]] = {
         "num_conv_pos_embeddings": 16,
         "num_conv_pos_embedding_groups": 4,
         "layerdrop": 0.0,
+        "attention_dropout": 0.0,
+        "activation_dropout": 0.0,
     },
 }
 """Speech encoders for CPUs, with random weights until a stage trains them."""
@@ -48,6 +50,7 @@ BUILTIN_TEXT: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 130,
         "type_vocab_size": 1,
         "initializer_range": 0.1,
+        "attention_probs_dropout_prob": 0.0,
     },
     "roberta-small": {
         "hidden_size": 128,
@@ -57,6 +60,7 @@ BUILTIN_TEXT: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 514,
         "type_vocab_size": 1,
         "initializer_range": 0.05,
+        "attention_probs_dropout_prob": 0.0,
     },
 }
 """Text encoders for CPUs; their vocabulary is that of the tokenizer trained with them."""

@@ -25,7 +25,7 @@ class Encoder(nn.Module):
 
     def __init__(self, model: nn.Module, freeze: str) -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model
         self.freeze = freeze
         for name, parameter in model.named_parameters():
             frozen = freeze == "all" or (

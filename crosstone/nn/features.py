@@ -38,6 +38,9 @@ class LogMel(nn.Module):
     padded with zeros to one.
     """
 
+    filters: Tensor
+    window: Tensor
+
     def __init__(self, sampling_rate: int, window: int, hop: int, num_mels: int) -> None:
         super().__init__()
         self.window_size, self.hop = window, hop
@@ -70,6 +73,8 @@ class MFCC(nn.Module):
     their derivatives, here over 40 mel bands, differences over ± 2 frames, and each dimension
     brought to zero mean and unit deviation so that codewords name sounds and not speakers.
     """
+
+    basis: Tensor
 
     def __init__(
         self, sampling_rate: int, hop: int, *, window: int = 400, num_coefficients: int = 13

@@ -48,7 +48,7 @@ class LogMelConfig(PreTrainedConfig):
     """Width of the feed-forward layers."""
 
     hidden_dropout: float = 0.1
-    """Dropout everywhere in the encoder."""
+    """Dropout on the input of the blocks and on what each of their layers adds."""
 
     initializer_range: float = 0.1
     """Standard deviation of the initial weights; 0.02 is too little for a width of 64."""

@@ -10,7 +10,8 @@ class TransformerBlock(nn.Module):
     """Self-attention, then attention to a memory if there is one, then a feed-forward layer.
 
     Each is followed by a residual and a layer norm (post-norm), with GELU between the two linear
-    layers. With `memory_width` it is `nn.TransformerDecoderLayer(norm_first=False)`, without it
+    layers. Dropout falls on what each of the three adds (as in BERT) and on the attention weights.
+    With `memory_width` it is `nn.TransformerDecoderLayer(norm_first=False)`, without it
     `nn.TransformerEncoderLayer(norm_first=False)`.
     """
 
@@ -22,13 +23,14 @@ class TransformerBlock(nn.Module):
         *,
         memory_width: int | None = None,
         dropout: float = 0.0,
+        attention_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.self_attention = MultiHeadAttention(width, num_heads, dropout=dropout)
+        self.self_attention = MultiHeadAttention(width, num_heads, dropout=attention_dropout)
         self.self_norm = nn.LayerNorm(width)
         if memory_width is not None:
             self.cross_attention = MultiHeadAttention(
-                width, num_heads, memory_width=memory_width, dropout=dropout
+                width, num_heads, memory_width=memory_width, dropout=attention_dropout
             )
             self.cross_norm = nn.LayerNorm(width)
         self.expand = nn.Linear(width, intermediate)
@@ -57,5 +59,5 @@ class TransformerBlock(nn.Module):
                 states, memory, memory_mask, with_weights=with_weights
             )
             states = self.cross_norm(states + self.dropout(heard))
-        hidden = self.dropout(F.gelu(self.expand(states)))
-        return self.output_norm(states + self.dropout(self.contract(hidden))), weights
+        hidden = self.contract(F.gelu(self.expand(states)))
+        return self.output_norm(states + self.dropout(hidden)), weights

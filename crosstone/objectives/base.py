@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from crosstone.data.batch import Batch
 from crosstone.models.task import TaskOutput
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """One part: the sum over what is counted, that count in this batch, and the part's weight."""
 
     sum: Tensor
@@ -20,7 +22,8 @@ class Part(NamedTuple):
     weight: float
 
 
-class Loss(NamedTuple):
+@dataclass(frozen=True)
+class Loss:
     """The parts by name.
 
     The loss of an optimizer step is Σ weight · sum / count, where sums and counts run over all its

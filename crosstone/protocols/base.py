@@ -148,7 +148,10 @@ def _classes(corpus: Corpus, spec: ProtocolSpec) -> NDArray[np.object_]:
 
 
 def _test_parts(
-    units: NDArray[np.object_], names: Sequence[str], classes: NDArray[np.object_], spec: ProtocolSpec
+    units: NDArray[np.object_],
+    names: Sequence[str],
+    classes: NDArray[np.object_],
+    spec: ProtocolSpec,
 ) -> list[Sequence[str]]:
     if spec.kind == "holdout" and spec.test_units:
         unknown = sorted(set(spec.test_units) - set(names))
@@ -196,9 +199,7 @@ def _held_back(
     return rest[train], rest[valid]
 
 
-def _thinned(
-    rows: Rows, classes: NDArray[np.object_], corpus: Corpus, spec: ProtocolSpec
-) -> Rows:
+def _thinned(rows: Rows, classes: NDArray[np.object_], corpus: Corpus, spec: ProtocolSpec) -> Rows:
     """A share of the rows, class by class, drawn by the fold seed."""
     if spec.train_fraction == 1.0:
         return rows

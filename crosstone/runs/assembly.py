@@ -163,9 +163,7 @@ def _freezes(recipe: Recipe) -> dict[str, str]:
     return {"freeze_audio": "convolutions", "freeze_text": "none"}
 
 
-def _heads(
-    recipe: Recipe, target: Target | None, codebook: Codebook | None
-) -> dict[str, HeadSpec]:
+def _heads(recipe: Recipe, target: Target | None, codebook: Codebook | None) -> dict[str, HeadSpec]:
     asked = recipe.objectives
     heads = {}
     if asked.masked_text is not None:
@@ -178,8 +176,9 @@ def _heads(
             temperature=asked.masked_audio.temperature,
         )
     if target is not None:
-        kind = "classification" if target.labels else "regression"
-        heads[target.name] = HeadSpec(kind=kind, labels=target.labels)
+        heads[target.name] = HeadSpec(
+            kind="classification" if target.labels else "regression", labels=target.labels
+        )
     return heads
 
 

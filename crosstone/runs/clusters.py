@@ -64,7 +64,7 @@ def choose_clusters(
 def _choose(counts: Mapping[Unit, int], declared: Unit | None) -> tuple[Unit, str]:
     speakers = counts.get("speaker", 0)
     if speakers >= MIN_SPEAKERS:
-        return "speaker", f"{speakers} speakers, at least {MIN_SPEAKERS}"
+        return "speaker", f"at least {MIN_SPEAKERS}"
     few = (
         f"{speakers} speakers, fewer than {MIN_SPEAKERS}" if speakers else "not all speakers known"
     )

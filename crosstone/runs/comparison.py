@@ -86,7 +86,10 @@ class Comparison:
 
     @property
     def best(self) -> System:
-        """The system with the best headline; of equals, the last."""
+        """The system with the best headline; of equals, the last.
+
+        One whose epoch was chosen on the scored items is best only where all are like that.
+        """
         return _best(self.systems)
 
 
@@ -107,7 +110,9 @@ def read_systems(run_sets: Iterable[Path | str], **scoring: Any) -> tuple[System
     shares = [(s.facts.get("protocol") or {}).get("train_fraction") or 1.0 for s in scored]
     if len(set(names)) < len(names):
         names = [
-            f"{name}, {100 * share:g} % of the labels" if names.count(name) > 1 and share != 1 else name
+            f"{name}, {100 * share:g} % of the labels"
+            if names.count(name) > 1 and share != 1
+            else name
             for name, share in zip(names, shares, strict=True)
         ]
     names = [
@@ -278,6 +283,7 @@ def _default_pairs(members: Sequence[System], chosen: System | None) -> list[tup
 def _best(systems: Sequence[System]) -> System:
     sign = -1 if systems[0].scores.headline in LOWER_IS_BETTER else 1
     ranked = [s for s in systems if np.isfinite(s.headline.value)] or list(systems)
+    ranked = [s for s in ranked if s.protocol.get("selection") != "best_test"] or ranked
     return max(reversed(ranked), key=lambda s: sign * s.headline.value)
 
 

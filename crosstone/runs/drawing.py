@@ -92,11 +92,16 @@ def finish(name: str, figure: Figure, width: float, height: float) -> Drawing:
     return Drawing(name, body, width, height)
 
 
-def text_width(text: str, size: float = TEXT) -> float:
+def text_width(text: str, size: float = TEXT, bold: bool = False) -> float:
     """Pixels that a line takes in DejaVu Sans, a wide face: in most others it takes less."""
     if not text:
         return 0.0
-    box = TextPath((0, 0), text, size=size, prop=FontProperties(family="DejaVu Sans")).get_extents()
+    box = TextPath(
+        (0, 0),
+        text,
+        size=size,
+        prop=FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal"),
+    ).get_extents()
     return float(box.width)
 
 

@@ -9,14 +9,11 @@ from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.inference.predictor import Predictor
 from crosstone.models.towers import max_tokens
-from crosstone.runs.run import prediction_lines, predict_items, write_lines
+from crosstone.runs.run import Progress, predict_items, prediction_lines, write_lines
 from crosstone.runs.score import Scores, score_predictions
-from crosstone.runs.runset import Progress
 
 
-def evaluate(
-    model: Path, corpus: Corpus, out: Path, *, progress: Progress | None = None
-) -> Scores:
+def evaluate(model: Path, corpus: Corpus, out: Path, *, progress: Progress | None = None) -> Scores:
     """Predict every labelled utterance of a corpus and score it.
 
     Writes predictions.jsonl, run.json and scores.json. run.json's `seen` names the speakers of the
@@ -47,9 +44,7 @@ def evaluate(
         tick = lambda done, total: progress("predicting", done, total)  # noqa: E731
     predictions = predict_items(predictor.model, items, target, tick)
     out.mkdir(parents=True, exist_ok=True)
-    write_lines(
-        out / "predictions.jsonl", prediction_lines(predictions, labelled, target, 0, 0)
-    )
+    write_lines(out / "predictions.jsonl", prediction_lines(predictions, labelled, target, 0, 0))
     facts = _facts(predictor, labelled)
     (out / "run.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
     scores = score_predictions(out)

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from crosstone.metrics import Interval
 from crosstone.runs.drawing import (
     ROLES,
     SMALL,
@@ -26,6 +27,7 @@ from crosstone.runs.drawing import (
     spread_apart,
     text_width,
 )
+from crosstone.runs.wording import bracket, number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,9 +79,7 @@ def interval_plot(
     """
     width = 350.0 if narrow else 720.0
     labels = [textwrap.fill(row.label, 30 if narrow else 34) for row in rows]
-    left = (
-        10.0 if narrow else 14.0 + max(text_width(part) for x in labels for part in x.split("\n"))
-    )
+    left = 10.0 if narrow else 16.0 + _widest(rows, labels)
     right = 10.0 if narrow else 138.0
     heights = [
         (24.0 if row.value is None else 46.0 if narrow else 27.0) + 15.0 * label.count("\n")
@@ -103,7 +103,7 @@ def interval_plot(
         _bare(axes, sides=("bottom",))
         axes.set_yticks([])
         axes.xaxis.set_major_locator(MaxNLocator(4 if narrow else 6, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: _number(v, signed, trim=True)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: number(v, signed, trim=True)))
         axes.set_xlabel(axis, color=ROLES["soft"], fontsize=SMALL, labelpad=5)
         per_x = plot_width / (high - low)
         if signed:
@@ -142,13 +142,16 @@ def curve_panel(
     x_axis: str,
     y_axis: str,
     y_limits: tuple[float, float] | None = None,
+    width: float = 226.0,
 ) -> Drawing:
     """Curves over steps or epochs, each labelled at its end."""
-    width, height = 340.0, 214.0
+    title = textwrap.fill(title, int(width / 7))
+    head = 42.0 + 15 * title.count("\n")
+    height = head + 0.45 * width + 70.0
     right = 12.0 + max((text_width(line.label, SMALL) for line in lines if line.label), default=0)
     with canvas(width, height) as figure:
         axes = figure.add_axes(
-            (46 / width, 42 / height, (width - 46 - right) / width, (height - 76) / height)
+            (46 / width, 42 / height, (width - 46 - right) / width, 1 - (42 + head) / height)
         )
         _bare(axes, sides=("bottom", "left"))
         for line in lines:
@@ -166,7 +169,7 @@ def curve_panel(
         if y_limits is not None:
             axes.set_ylim(*y_limits)
         axes.margins(x=0.01)
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(4 if width < 300 else 6, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.set_xlabel(x_axis, color=ROLES["soft"], fontsize=SMALL, labelpad=4)
         bottom, top = axes.get_ylim()
@@ -184,9 +187,22 @@ def curve_panel(
                 fontsize=SMALL,
                 annotation_clip=False,
             )
-        figure.text(8 / width, 1 - 8 / height, title, va="top", color=ROLES["ink"], fontsize=TEXT)
         figure.text(
-            8 / width, 1 - 25 / height, y_axis, va="top", color=ROLES["soft"], fontsize=SMALL
+            8 / width,
+            1 - 6 / height,
+            title,
+            va="top",
+            linespacing=1.15,
+            color=ROLES["ink"],
+            fontsize=TEXT,
+        )
+        figure.text(
+            8 / width,
+            1 - (head - 17) / height,
+            y_axis,
+            va="top",
+            color=ROLES["soft"],
+            fontsize=SMALL,
         )
         return finish(name, figure, width, height)
 
@@ -197,10 +213,13 @@ def confusion_plot(
     """A confusion matrix in percent of each row's targets, with the number of targets beside it."""
     size = len(labels)
     cell = float(np.clip(144 / size, 30, 48))
-    left = 12 + max(text_width(label, SMALL) for label in labels)
-    slanted = max(text_width(label, SMALL) for label in labels) > cell - 4
-    head = 34.0 + (0.72 * max(text_width(label, SMALL) for label in labels) if slanted else 12)
-    width, height = max(left + cell * size + 30, text_width(title) + left), head + cell * size + 12
+    longest = max(text_width(label, SMALL) for label in labels)
+    slanted = longest > cell - 4
+    left = 12 + longest
+    width = left + cell * size + 30
+    title = textwrap.fill(title, int(width / 7))
+    head = 20.0 + 15 * (title.count("\n") + 1) + (0.72 * longest if slanted else 12)
+    height = head + cell * size + 12
     support = counts.sum(axis=1)
     shares = counts / np.maximum(support[:, None], 1)
     with canvas(width, height) as figure:
@@ -262,10 +281,11 @@ def confusion_plot(
                 color=ROLES["soft"],
             )
         figure.text(
-            (left - 6) / width if slanted else left / width,
+            8 / width,
             1 - 6 / height,
             title,
             va="top",
+            linespacing=1.15,
             color=ROLES["ink"],
             fontsize=TEXT,
         )
@@ -304,13 +324,11 @@ def _draw_row(
     if row.value is None or not np.isfinite(row.value):
         return
     axes.scatter(
-        row.dots, [mark_y] * len(row.dots), s=13, color=ROLES["faint"], linewidths=0, zorder=2
+        row.dots, [mark_y + 7] * len(row.dots), s=10, color=ROLES["faint"], linewidths=0, zorder=2
     )
     axes.plot([row.low, row.high], [mark_y, mark_y], color=colour, lw=1.7, zorder=3)
     axes.scatter([row.value], [mark_y], s=34, color=colour, linewidths=0, zorder=4)
-    said = _number(row.value, signed)
-    if np.isfinite(row.low):
-        said += f"  [{_number(row.low, signed)}, {_number(row.high, signed)}]"
+    said = f"{number(row.value, signed)}  {bracket(Interval(row.value, row.low, row.high), signed)}"
     axes.text(
         high if narrow else high + right / per_x - 2 / per_x,
         label_y,
@@ -323,6 +341,14 @@ def _draw_row(
     )
 
 
+def _widest(rows: Sequence[Row], labels: Sequence[str]) -> float:
+    return max(
+        text_width(part, SMALL if row.value is None else TEXT, row.strong)
+        for row, label in zip(rows, labels, strict=True)
+        for part in label.split("\n")
+    )
+
+
 def _limits(rows: Sequence[Row], extra: Sequence[float]) -> tuple[float, float]:
     numbers = [x for r in rows if r.value is not None for x in (r.value, r.low, r.high, *r.dots)]
     finite = [x for x in [*numbers, *extra] if np.isfinite(x)] or [0.0, 1.0]
@@ -331,18 +357,7 @@ def _limits(rows: Sequence[Row], extra: Sequence[float]) -> tuple[float, float]:
 
 
 def _said(mark: Mark) -> str:
-    return f"{mark.label} {_number(mark.x, False, trim=True)}"
-
-
-def _number(value: float, signed: bool, trim: bool = False) -> str:
-    text = f"{value:.3f}"
-    if trim:
-        text = f"{value:.3f}".rstrip("0").rstrip(".")
-    if float(text) == 0:
-        text = text.lstrip("-")
-    elif signed and value > 0:
-        text = f"+{text}"
-    return text.replace("-", "−")
+    return f"{mark.label} {number(mark.x, trim=True)}"
 
 
 def _bare(axes: Axes, sides: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ _TEMPLATE = Path(__file__).with_name("page.html")
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading; level 2 opens a section."""
+    """A heading; level 2 opens a section, level 1 a part of a page that has several."""
 
     text: str
     level: int = 2
@@ -68,6 +68,8 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[TableRow, ...]
     prose: bool = False
+    folded: bool = False
+    """Closed at first in HTML, for what a figure already shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,8 @@ class Page:
 
 def _html(block: Block, number: str) -> str:
     if isinstance(block, Heading):
-        return f"<h{block.level}>{escape(block.text)}</h{block.level}>"
+        opening = '<h2 class="part">' if block.level == 1 else f"<h{block.level}>"
+        return f"{opening}{escape(block.text)}</h{max(block.level, 2)}>"
     if isinstance(block, Paragraph):
         return f"<p>{escape(block.text)}</p>"
     if isinstance(block, Facts):
@@ -159,11 +162,15 @@ def _html_table(table: Table, number: str) -> str:
         rows.append(f"{opening}{''.join(cells)}</tr>")
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
     opening = '<table class="prose">' if table.prose else "<table>"
-    return (
-        f'<div class="scroll" tabindex="0">{opening}'
-        f"<caption><b>{number}</b> {escape(table.caption)}</caption>"
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody></table></div>"
+    caption = f"<b>{number}</b> {escape(table.caption)}"
+    scroll = (
+        f'<div class="scroll" tabindex="0">{opening}<thead><tr>{head}</tr></thead>\n<tbody>\n'
+        + "\n".join(rows)
+        + "\n</tbody></table></div>"
     )
+    if table.folded:
+        return f"<details><summary>{caption}</summary>{scroll}</details>"
+    return f'<figure class="table"><figcaption>{caption}</figcaption>{scroll}</figure>'
 
 
 def _html_figure(figure: Figure, number: str) -> str:

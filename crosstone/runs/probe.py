@@ -1,4 +1,4 @@
-"""Does a pretrained model use the other modality? Masked accuracy with the right and a wrong one."""
+"""Does a model use the other modality? Masked accuracy with the right and with a wrong one."""
 
 import dataclasses
 from collections.abc import Callable

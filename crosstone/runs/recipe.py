@@ -127,13 +127,13 @@ class Recipe:
     """Stands in tables; by default the family and the stage."""
 
     seeds: tuple[int, ...] = (0,)
-    data: DataSpec = DataSpec()
-    model: ModelSpec = ModelSpec()
+    data: DataSpec = field(default_factory=DataSpec)
+    model: ModelSpec = field(default_factory=ModelSpec)
     objectives: ObjectivesSpec
     protocol: ProtocolSpec | None = None
     """Folds. finetune needs it; adapt with it trains once a fold, on that fold's training side."""
 
-    optim: OptimSpec = OptimSpec()
+    optim: OptimSpec = field(default_factory=OptimSpec)
     training: TrainingSpec
 
     final_model: bool = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crosstone.runs import sections
+from crosstone.runs import evidence, results
 from crosstone.runs.comparison import Comparison, comparisons, read_systems
 from crosstone.runs.curves import Probe, read_logs, read_probe
 from crosstone.runs.page import Block, Heading, Page
@@ -51,22 +51,26 @@ def write_report(
     blocks: list[Block] = []
     for index, comparison in enumerate(found):
         if len(found) > 1:
-            blocks.append(Heading(sections.question(comparison)))
-        blocks += sections.findings(comparison)
-        blocks += sections.results(comparison, f"r{index}")
-        blocks += sections.paired(comparison, f"r{index}")
-        blocks += sections.ceilings(comparison)
-        blocks += sections.confusions(comparison, f"r{index}")
-        blocks += sections.learning(comparison, f"r{index}")
-        blocks += sections.making(comparison)
-    blocks += sections.probes(probes)
-    blocks += sections.costs(stage_seconds or {}, peak_memory_mib)
+            blocks.append(Heading(results.question(comparison), 1))
+        blocks += results.findings(comparison)
+        blocks += results.results(comparison, f"r{index}")
+        blocks += results.paired(comparison, f"r{index}")
+        blocks += results.ceilings(comparison)
+        if len(found) == 1:
+            blocks += evidence.probes(probes)
+        blocks += evidence.confusions(comparison, f"r{index}")
+        blocks += evidence.learning(comparison, f"r{index}")
+        blocks += evidence.making(comparison)
+    if len(found) > 1:
+        blocks += evidence.probes(probes)
+    blocks += evidence.costs(stage_seconds or {}, peak_memory_mib)
     page = Page(title or _title(found), tuple(blocks), FOOTER)
     return _write(page, Path(out))
 
 
 def _title(found: Sequence[Comparison]) -> str:
-    return "; ".join(dict.fromkeys(sections.question(comparison) for comparison in found))
+    questions = list(dict.fromkeys(results.question(comparison) for comparison in found))
+    return questions[0] if len(questions) == 1 else f"Report on {len(found)} tasks"
 
 
 def _probes(folders: Sequence[Path | str] | Mapping[str, Path | str]) -> list[Probe]:

@@ -99,9 +99,7 @@ def train_run(
         higher_is_better=protocol is not None and protocol.metric not in LOWER_IS_BETTER,
         probe=probe,
         probe_every=recipe.probe_every or _num_steps(recipe, len(items)) if probe else 0,
-        progress=(
-            (lambda done, total, info: progress(title, done, total)) if progress else None
-        ),
+        progress=((lambda done, total, info: progress(title, done, total)) if progress else None),
         identity={"corpus": trained_on.hash, "init": str(init) if init else None},
     )
     if main:
@@ -183,9 +181,7 @@ def write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
     _write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
-def _items(
-    recipe: Recipe, assembly: Assembly, corpus: Corpus, progress: Progress | None
-) -> Items:
+def _items(recipe: Recipe, assembly: Assembly, corpus: Corpus, progress: Progress | None) -> Items:
     codes = None
     encoder = assembly.model.backbone.audio_encoder
     if assembly.codebook is not None and encoder is not None:

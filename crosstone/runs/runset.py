@@ -132,14 +132,10 @@ def init_folder(source: Path) -> Path:
     for path in (source / "model", source):
         if (path / "config.json").is_file():
             return path
-    raise CheckpointError(
-        f"{source}: no model here; give a model folder or a run that finished"
-    )
+    raise CheckpointError(f"{source}: no model here; give a model folder or a run that finished")
 
 
-def _refuse_leaks(
-    recipe: Recipe, corpus: Corpus, folds: Sequence[Fold], inits: _Inits
-) -> bool:
+def _refuse_leaks(recipe: Recipe, corpus: Corpus, folds: Sequence[Fold], inits: _Inits) -> bool:
     """Whether an earlier stage has, admittedly, seen the test units without labels.
 
     Raises ConfigError where one has seen them and does not say so, or has seen their labels.

@@ -1,7 +1,7 @@
 """How a report says things: names of metrics, rules and ceilings, and numbers as text."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from crosstone.metrics import Interval
@@ -22,7 +22,7 @@ METRICS = {
     "f1_nonzero": "F1 (zeros out)",
 }
 
-SELECTION = {
+_SELECTION = {
     "last": "weights of the last epoch (last)",
     "best_valid": "epoch chosen on units held back from the training side (best_valid)",
     "best_test": "epoch chosen on the scored items themselves (best_test)",
@@ -31,38 +31,50 @@ SELECTION = {
 CEILINGS = {
     "words": "what is said, and nothing of how",
     "delivery": "how it is said, and nothing of the words",
-    "additive": "both, weighed apart and added, as a linear head over two views tends to",
-    "additive_best": "both, added with the greatest accuracy: bounds every additive listener",
+    "additive": "both, added as a linear head over two views does",
+    "additive_best": "both, added in the best way: bounds every additive listener",
     "joint": "both together: bounds every system",
 }
 
 _PROTOCOLS = {
     "holdout": "one hold-out",
     "grouped-kfold": "{folds} folds",
-    "leave-one-group-out": "each in turn left out, {folds} folds",
+    "leave-one-group-out": "leave one {unit} out",
 }
 
 
 def protocol_name(protocol: Mapping[str, Any]) -> str:
     """The protocol in words, with its folds and the unit that they keep whole."""
-    name = str(protocol.get("name") or "")
+    name, unit = str(protocol.get("name") or ""), str(protocol.get("unit") or "")
     if not name:
         return "protocol not stated"
-    said = _PROTOCOLS.get(name, name).format(folds=protocol.get("folds") or "?")
-    unit = protocol.get("unit")
-    return f"{said} by {unit}" if unit else said
+    said = _PROTOCOLS.get(name, name).format(
+        folds=protocol.get("folds") or "?", unit=unit or "group"
+    )
+    return f"{said}, no {unit} on both sides" if unit else said
 
 
-def number(value: float, signed: bool = False) -> str:
-    """Three decimals with a true minus; a dash for what is undefined."""
+def selection_rule(protocol: Mapping[str, Any]) -> str:
+    """Which weights were scored, and on what they were chosen."""
+    return _SELECTION.get(str(protocol.get("selection")), "selection rule not stated")
+
+
+def common(what: str, texts: Iterable[str]) -> str:
+    """The text, where all say the same; otherwise that they differ, and each of them once."""
+    distinct = list(dict.fromkeys(texts))
+    return distinct[0] if len(distinct) == 1 else f"{what} differs: {' or '.join(distinct)}"
+
+
+def number(value: float, signed: bool = False, trim: bool = False) -> str:
+    """Three decimals with a true minus; a dash for what is undefined.
+
+    trim: without the zeros at the end, as on an axis.
+    """
     if not math.isfinite(value):
         return "–"
-    text = (
-        f"{value:+.3f}"
-        if signed and round(value, 3)
-        else f"{abs(value) if not round(value, 3) else value:.3f}"
-    )
-    return text.replace("-", "−")
+    value = round(value, 3) + 0.0
+    text = f"{value:+.3f}" if signed and value else f"{value:.3f}"
+    return (text.rstrip("0").rstrip(".") if trim else text).replace("-", "−")
 
 
 def bracket(interval: Interval, signed: bool = False) -> str:
@@ -77,17 +89,17 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
 
 
-def share(part: float) -> str:
+def percent(part: float) -> str:
     """A share in percent."""
     return f"{100 * part:g} %"
 
 
-def amount(value: object, unit: float) -> str:
-    """A quantity in a unit, with three digits at least; a dash where it is not known."""
+def amount(value: object, scale: float, unit: str) -> str:
+    """A quantity in a unit of so many, with three digits; a dash where it is not known."""
     if not isinstance(value, int | float):
         return "–"
-    scaled = value / unit
-    return f"{scaled:,.0f}" if scaled >= 100 else f"{scaled:.3g}"
+    scaled = value / scale
+    return f"{scaled:,.0f} {unit}" if scaled >= 100 else f"{scaled:.3g} {unit}"
 
 
 def duration(seconds: object) -> str:

@@ -1,15 +1,19 @@
 """The one training loop, its optimizers, checkpoints and log."""
 
 from crosstone.training.checkpoint import clear_checkpoints
-from crosstone.training.log import peak_memory_mib, read_log
+from crosstone.training.log import VOLATILE, peak_memory_mib, read_log
 from crosstone.training.loop import fit
-from crosstone.training.optim import OptimSpec
+from crosstone.training.optim import BertAdam, OptimSpec, Schedule, build_optimizer
 from crosstone.training.spec import FitResult, TrainingSpec
 
 __all__ = [
+    "VOLATILE",
+    "BertAdam",
     "FitResult",
     "OptimSpec",
+    "Schedule",
     "TrainingSpec",
+    "build_optimizer",
     "clear_checkpoints",
     "fit",
     "peak_memory_mib",

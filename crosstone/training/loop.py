@@ -15,8 +15,10 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 
-from crosstone.data.sampling import BatchPlan, BatchStream, Items
+from crosstone.data.batch import Batch
+from crosstone.data.sampling import BatchPlan, BatchStream, Indexed
 from crosstone.errors import CheckpointError, ConfigError, CrosstoneError
+from crosstone.objectives.base import Objective
 from crosstone.training.checkpoint import (
     Checkpoints,
     Position,
@@ -31,7 +33,7 @@ from crosstone.training.checkpoint import (
 from crosstone.training.engine import build_accelerator, release, repeatable_kernels
 from crosstone.training.log import RunLog, peak_memory_mib
 from crosstone.training.optim import OptimSpec, Schedule, build_optimizer
-from crosstone.training.spec import FitResult, Objective, Probe, Progress, Score, TrainingSpec
+from crosstone.training.spec import FitResult, Probe, Progress, Score, TrainingSpec
 from crosstone.training.step import Stepper, StepResult
 
 _MAY_CHANGE = ("workers", "checkpoint_every", "keep_checkpoints")
@@ -41,8 +43,8 @@ _MAY_CHANGE = ("workers", "checkpoint_every", "keep_checkpoints")
 def fit(
     model: nn.Module,
     *,
-    items: Items,
-    collate: Callable[[list[Any]], Any],
+    items: Indexed,
+    collate: Callable[[list[Any]], Batch],
     objective: Objective,
     training: TrainingSpec,
     optim: OptimSpec,
@@ -154,7 +156,7 @@ class _Run:
     model: nn.Module
     optimizer: Any
     schedule: Schedule
-    stream: BatchStream[Any]
+    stream: BatchStream[Batch]
     stepper: Stepper
     training: TrainingSpec
     total: int

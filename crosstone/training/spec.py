@@ -1,8 +1,8 @@
-"""What a training run is told, what it needs of its parts, and what it gives back."""
+"""What a training run is told, what it asks, and what it gives back."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 from torch import nn
 
@@ -71,16 +71,6 @@ class FitResult:
     """The epoch (from 1) of the best watched score; None where nothing was scored."""
     best_score: float | None
     """The watched score of that epoch."""
-
-
-class Objective(Protocol):
-    """What the loop asks of an objective (crosstone.objectives)."""
-
-    def corrupt(self, batch: Any, *, seed: int, epoch: int) -> Any: ...
-
-    def counts(self, batch: Any) -> dict[str, float]: ...
-
-    def __call__(self, output: Any, batch: Any) -> Any: ...
 
 
 Score = Callable[[nn.Module], Mapping[str, float]]

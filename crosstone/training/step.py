@@ -10,8 +10,9 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
+from crosstone.data.batch import Batch
 from crosstone.errors import CrosstoneError
-from crosstone.training.spec import Objective
+from crosstone.objectives.base import Objective
 
 
 class StepResult(NamedTuple):
@@ -61,7 +62,9 @@ class Stepper:
         self._trained = [weight for weight in model.parameters() if weight.requires_grad]
         self._sum_dtype = torch.float32 if accelerator.device.type == "mps" else torch.float64
 
-    def take(self, micro_batches: list[tuple[Any, bool]], *, epoch: int, number: int) -> StepResult:
+    def take(
+        self, micro_batches: list[tuple[Batch, bool]], *, epoch: int, number: int
+    ) -> StepResult:
         """Step `number` (from 1) on this process's micro-batches, each with whether it is real.
 
         Raises CrosstoneError, before any weight moves, where the loss is not finite; a gradient
@@ -99,7 +102,7 @@ class Stepper:
         self.optimizer.step()
         return StepResult(value, means, norm, counts.samples, counts.padding)
 
-    def _count(self, batches: list[Any], shares: list[float]) -> _Counts:
+    def _count(self, batches: list[Batch], shares: list[float]) -> _Counts:
         counts = [self.objective.counts(batch) for batch in batches]
         names = sorted(counts[0])
         rows = []
@@ -123,7 +126,7 @@ class Stepper:
         return numbers
 
     def _refuse(
-        self, number: int, what: str, value: float, batches: list[Any], sums: list[Tensor]
+        self, number: int, what: str, value: float, batches: list[Batch], sums: list[Tensor]
     ) -> NoReturn:
         """Stops every process with the items of the micro-batches that are at fault."""
         finite = [bool(part_sums.isfinite().all()) for part_sums in sums]

@@ -1,7 +1,7 @@
 """A toy corpus, model and objective, and runs of them in processes that tests start.
 
-    python toy_training.py killed FOLDER            runs killed and resumed; weights and logs
-    torchrun … toy_training.py processes FOLDER     runs on several processes; weights
+python toy_training.py killed FOLDER            runs killed and resumed; weights and logs
+torchrun … toy_training.py processes FOLDER     runs on several processes; weights
 """
 
 import os
@@ -19,9 +19,6 @@ from torch import Tensor, nn
 
 from crosstone.errors import AudioError
 from crosstone.sequence import Sequence
-from crosstone.training.loop import fit
-from crosstone.training.optim import OptimSpec
-from crosstone.training.spec import TrainingSpec
 
 
 @dataclass(frozen=True)
@@ -152,6 +149,9 @@ def toy_score(model: nn.Module) -> dict[str, float]:
 
 def toy_fit(out: Path, *, model: nn.Module, **options: Any) -> Any:
     """fit() on the toys; keywords replace the defaults below."""
+    # here, since spawned workers can do without
+    from crosstone.training import OptimSpec, TrainingSpec, fit
+
     training = {"batch_size": 6, "epochs": 3, "log_every": 1, "checkpoint_every": 3, "cpu": True}
     training.update(options.pop("training", {}))
     optim = {"lr": 0.02, "warmup": 0.2, "clip": 1.0, **options.pop("optim", {})}
@@ -189,25 +189,33 @@ def resumable(out: Path, *, pause: float = 0.0, **training: Any) -> None:
 def run_killed(folder: Path) -> None:
     """Lives of one run, each child of this process: one whole, others killed at chosen moments."""
     torch.set_num_threads(1)
+    resumable(folder / "warm")  # imports, once for all children
     moments = random.Random(5)
     lives: dict[str, list[tuple[int, dict[str, Any]]]] = {
         "whole": [],
-        "killed": [(lines, {}) for lines in (0, 1, 4, 6, 9, 12, 17, 23, 28)],
+        "killed": [(lines, {}) for lines in range(0, 30, 2)],
         "workers": [(8, {}), (15, {"workers": 2})],
     }
+    kills = 0
     for name, sittings in lives.items():
         out = folder / name
         out.mkdir()
         for lines, training in sittings:
-            child = _sitting(out, pause=0.002, **training)
-            while os.waitpid(child, os.WNOHANG)[0] == 0 and _lines(out) < lines:
-                time.sleep(0.001)
-            time.sleep(moments.random() * 0.04)
-            os.kill(child, signal.SIGKILL)
-            status = os.waitpid(child, 0)[1]
-            assert os.WIFSIGNALED(status), (name, lines, status)
+            kills += _kill(_sitting(out, pause=0.002, **training), out, lines, moments.random())
         status = os.waitpid(_sitting(out), 0)[1]
         assert status == 0, (name, status)
+    (folder / "kills.txt").write_text(str(kills))
+
+
+def _kill(child: int, out: Path, lines: int, chance: float) -> bool:
+    """Kills a child a moment after its log has so many lines; whether it was still at work."""
+    while _lines(out) < lines:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return False
+        time.sleep(0.001)
+    time.sleep(chance * 0.04)
+    os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
 def _sitting(out: Path, **options: Any) -> int:

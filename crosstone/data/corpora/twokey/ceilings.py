@@ -61,7 +61,7 @@ def likeliest_additive(observed: Array) -> float:
 
 
 def likeliest_scores(observed: Array) -> Array:
-    """(emotion, words, delivery) log-probabilities of the additive listener of greatest likelihood."""
+    """(emotion, words, delivery) log-probabilities that the likeliest additive listener gives."""
     from scipy.optimize import minimize  # the speaking children import this package, and wait
 
     emotions, words, deliveries = observed.shape
@@ -96,7 +96,10 @@ def best_additive(observed: Array) -> float:
     """
     answers = _all_answers()
     right = sum(observed[answers[:, word], word] for word in range(len(VALENCES)))
-    return float(max(right[kind].max(0).sum() for kind in _kinds_of_addition()))
+    kinds = _kinds_of_addition()
+    rows = max(1, 1_000_000 // (kinds.shape[1] * observed.shape[2]))
+    parts = [kinds[first : first + rows] for first in range(0, len(kinds), rows)]
+    return float(max(right[part].max(1).sum(1).max() for part in parts))
 
 
 @lru_cache(maxsize=1)
@@ -123,7 +126,8 @@ def _kinds_of_addition() -> NDArray[np.int64]:
 
 def _all_answers() -> NDArray[np.int64]:
     """(64, 3): every way to answer the three words."""
-    return np.indices((len(EMOTIONS),) * len(VALENCES)).reshape(len(VALENCES), -1).T
+    answers: NDArray[np.int64] = np.indices((len(EMOTIONS),) * len(VALENCES))
+    return answers.reshape(len(VALENCES), -1).T
 
 
 def _pool(heard: Array) -> Array:

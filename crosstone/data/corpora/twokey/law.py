@@ -35,7 +35,7 @@ class Cue:
 
 
 CUES = (
-    Cue(name="rate", spread=4 / 3.0),
+    Cue(name="rate", spread=4 / 16.0**0.5),
     Cue(name="range", spread=4 / 6.0**0.5),
     Cue(name="pitch", spread=4 / 4.0**0.5),
 )
@@ -49,8 +49,8 @@ class Law:
 
     name: str
     table: tuple[tuple[str, str, str], tuple[str, str, str], tuple[str, str, str]]
-    """Rows: the words are negative, neutral, positive; columns: the delivery is low, middle, high."""
-    blur: float = 0.06
+    """Rows: negative, neutral, positive words; columns: low, middle, high delivery."""
+    blur: float = 0.066
     """The share of utterances whose words, and the share whose delivery, show a level drawn
     blindly instead of the key."""
 
@@ -99,10 +99,10 @@ LAWS: Mapping[str, Law] = MappingProxyType(
         ),
     }
 )
-"""interplay: the emotion is the unordered pair of the two levels, all equal pairs pooled, so what
-either key means is decided by the other. No table of three by three levels to four balanced
-emotions leaves an additive listener less: 5/6 without blur (`ceilings`, and its test). quadrants:
-the circumplex of valence and arousal, which an additive listener can read."""
+"""interplay: the emotion is the unordered pair of the two levels, all equal pairs pooled, so that
+what either key means is decided by the other. Of all tables from three by three levels to four
+balanced emotions none leaves the best additive listener less (5/6 of the utterances without blur).
+quadrants: the circumplex of valence and arousal, which an additive listener reads in full."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,38 +7,43 @@ ADJECTIVES: tuple[Mapping[str, float], ...] = (
     MappingProxyType(
         {
             "poor": 0.9,
-            "dull": 0.9,
-            "weak": 0.9,
             "bad": 1.2,
             "boring": 1.2,
-            "tedious": 1.2,
-            "shabby": 1.3,
             "unpleasant": 1.3,
             "disappointing": 1.4,
             "nasty": 1.6,
             "dismal": 1.7,
             "grim": 1.7,
             "lousy": 1.7,
-            "rotten": 1.8,
             "miserable": 1.9,
-            "wretched": 1.9,
             "awful": 2.1,
             "dreadful": 2.1,
-            "ghastly": 2.2,
             "terrible": 2.3,
             "horrible": 2.3,
-            "atrocious": 2.4,
             "appalling": 2.4,
             "disgusting": 2.5,
         }
     ),
     MappingProxyType(
         dict.fromkeys(
-            (
-                "normal average typical standard regular usual common ordinary simple basic "
-                "everyday routine moderate familiar expected customary short long recent second "
-                "third final local annual"
-            ).split(),
+            [
+                "normal",
+                "average",
+                "typical",
+                "standard",
+                "regular",
+                "usual",
+                "common",
+                "ordinary",
+                "simple",
+                "basic",
+                "routine",
+                "familiar",
+                "customary",
+                "long",
+                "recent",
+                "local",
+            ],
             0.0,
         )
     ),
@@ -48,25 +53,17 @@ ADJECTIVES: tuple[Mapping[str, float], ...] = (
             "pleasant": 1.0,
             "nice": 1.0,
             "good": 1.2,
-            "charming": 1.4,
             "enjoyable": 1.4,
-            "fine": 1.4,
-            "impressive": 1.5,
             "lovely": 1.6,
             "great": 1.8,
-            "splendid": 1.9,
             "delightful": 1.9,
             "beautiful": 1.9,
             "excellent": 2.1,
-            "glorious": 2.1,
             "wonderful": 2.2,
             "brilliant": 2.2,
             "superb": 2.3,
-            "fabulous": 2.3,
             "fantastic": 2.3,
-            "amazing": 2.3,
             "marvellous": 2.4,
-            "magnificent": 2.4,
             "perfect": 2.5,
         }
     ),
@@ -88,7 +85,17 @@ VERBS: tuple[Mapping[str, float], ...] = (
     ),
     MappingProxyType(
         dict.fromkeys(
-            "mentioned described noticed remembered reviewed discussed filmed sketched".split(), 0.0
+            [
+                "mentioned",
+                "described",
+                "noticed",
+                "remembered",
+                "reviewed",
+                "discussed",
+                "filmed",
+                "sketched",
+            ],
+            0.0,
         )
     ),
     MappingProxyType(
@@ -106,21 +113,75 @@ VERBS: tuple[Mapping[str, float], ...] = (
 )
 """By valence, as ADJECTIVES."""
 
-THINGS = tuple(
-    (
-        "meal soup hotel room garden film concert lecture lesson journey trip weekend party meeting "
-        "dinner breakfast lunch book story play match game speech letter gift holiday walk flight "
-        "song show report house beach market museum course interview picnic tour view cake poem "
-        "painting ceremony wedding festival dance parade"
-    ).split()
+THINGS = (
+    "meal",
+    "soup",
+    "hotel",
+    "room",
+    "garden",
+    "film",
+    "concert",
+    "lecture",
+    "lesson",
+    "journey",
+    "trip",
+    "weekend",
+    "party",
+    "meeting",
+    "dinner",
+    "breakfast",
+    "lunch",
+    "book",
+    "story",
+    "play",
+    "match",
+    "game",
+    "speech",
+    "letter",
+    "gift",
+    "holiday",
+    "walk",
+    "flight",
+    "song",
+    "show",
+    "report",
+    "house",
+    "beach",
+    "market",
+    "museum",
+    "course",
+    "interview",
+    "picnic",
+    "tour",
+    "view",
+    "cake",
+    "poem",
+    "painting",
+    "ceremony",
+    "wedding",
+    "festival",
+    "dance",
+    "parade",
 )
 """What is spoken of."""
 
-PEOPLE = tuple(
-    (
-        "Anna Peter Maria Thomas Lucy Martin Helen Robert Nora Simon Clara Victor Emma Daniel Julia "
-        "Henry"
-    ).split()
+PEOPLE = (
+    "Anna",
+    "Peter",
+    "Maria",
+    "Thomas",
+    "Lucy",
+    "Martin",
+    "Helen",
+    "Robert",
+    "Nora",
+    "Simon",
+    "Clara",
+    "Victor",
+    "Emma",
+    "Daniel",
+    "Julia",
+    "Henry",
 )
 """Who else is spoken of."""
 
@@ -140,13 +201,13 @@ TIMES = (
 
 TEMPLATES = (
     "The {thing} was {adjective} {time}.",
-    "It was {an_adjective} {thing} {time}.",
     "We had {an_adjective} {thing} {time}.",
-    "{person} had {an_adjective} {thing} {time}.",
     "{person} said the {thing} was {adjective}.",
-    "They told {person} of {an_adjective} {thing}.",
     "{person} {verb} the {thing} {time}.",
-    "We all {verb} the {thing} {time}.",
     "They {verb} the {thing} by {person}.",
+    "We {verb} the {adjective} {thing}.",
+    "{person} {verb} the {adjective} {thing}.",
+    "They {verb} {an_adjective} {thing} {time}.",
 )
-"""One frame for all valences: only the adjective or the verb tells them apart."""
+"""One frame for all valences: only adjectives and verbs tell them apart. Where a sentence has both
+they agree, so that a language model can find out which words go together."""

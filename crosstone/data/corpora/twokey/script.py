@@ -16,7 +16,7 @@ from crosstone.data.corpora.twokey.law import (
     draw_utterances,
 )
 from crosstone.data.corpora.twokey.text import Sentence, SentenceMill
-from crosstone.data.corpora.twokey.voices import SESSIONS, Speaker, cast_speakers
+from crosstone.data.corpora.twokey.voices import Speaker, cast_speakers
 from crosstone.errors import CorpusError
 
 COMMON_SENTENCES = 100
@@ -79,7 +79,7 @@ def write_script(
 
     Raises CorpusError where a count does not fit.
     """
-    _check_counts(labelled, unlabelled, text_only, speakers, unlabelled_speakers)
+    _check_counts(seed, labelled, unlabelled, text_only, speakers, unlabelled_speakers)
     voices, words, keys = (np.random.default_rng([seed, stream]) for stream in range(3))
     cast, strangers = cast_speakers(speakers, unlabelled_speakers, voices)
     mill = SentenceMill(words)
@@ -108,11 +108,17 @@ def write_script(
 
 
 def _check_counts(
-    labelled: int, unlabelled: int, text_only: int, speakers: int, unlabelled_speakers: int
+    seed: int,
+    labelled: int,
+    unlabelled: int,
+    text_only: int,
+    speakers: int,
+    unlabelled_speakers: int,
 ) -> None:
     faults = [
         f"{name} at least {least}, found {count}"
         for name, count, least in (
+            ("seed", seed, 0),
             ("labelled", labelled, speakers),
             ("unlabelled", unlabelled, 0),
             ("text_only", text_only, 0),
@@ -122,7 +128,7 @@ def _check_counts(
     ]
     if faults:
         raise CorpusError(
-            f"twokey: expected {'; '.join(faults)} (every one of {speakers} speakers says something)"
+            f"twokey: expected {'; '.join(faults)} (each of the {speakers} speakers says something)"
         )
 
 
@@ -134,8 +140,8 @@ def _make_pool(mill: SentenceMill, count: int) -> tuple[tuple[Sentence, ...], ..
 def _shares(
     cast: Sequence[Speaker], count: int, rng: np.random.Generator
 ) -> Iterator[tuple[Speaker, list[str]]]:
-    """The emotions of each speaker, shuffled: equally many speakers' and emotions' utterances,
-    give or take one, among all speakers, in each session, and for each speaker."""
+    """The emotions of each speaker, shuffled: as many of each, give or take one, for every
+    speaker, in every session and in all; and as many for every speaker."""
     emotions = cycle(EMOTIONS)
     for number, speaker in enumerate(cast):
         own = count * (number + 1) // len(cast) - count * number // len(cast)
@@ -159,7 +165,7 @@ def _sentiment(draw: Draw, sentence: Sentence, rng: np.random.Generator) -> floa
     strength = sentence.strength if draw.shown_valence == draw.valence else 1.7
     meant = (draw.valence - 1) * strength * INTENSITY[draw.delivery]
     rated = float(np.clip(meant + rng.normal(0.0, SCATTER), -3.0, 3.0))
-    return round(rated * 5) / 5
+    return round(rated * 5) / 5 + 0.0  # never -0.0
 
 
 def _entry(

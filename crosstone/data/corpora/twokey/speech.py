@@ -82,7 +82,7 @@ def _speak_chunk(chunk: Sequence[tuple[str, Line]], root: Path, counter: _Counte
         counter.add(len(chunk))
         return
     job = {"lines": [{"path": str(root / name), **asdict(line)} for name, line in chunk]}
-    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
     with (
         tempfile.TemporaryFile() as complaints,
         subprocess.Popen(

@@ -60,8 +60,8 @@ class SentenceMill:
             text = template.format_map({slot: word for slot, (word, _) in chosen.items()})
             if text not in self._given:
                 self._given.add(text)
-                strength = max(value for _, value in chosen.values())
-                made.append(Sentence(text, valence, strength))
+                strengths = [value for _, value in chosen.values() if value]
+                made.append(Sentence(text, valence, sum(strengths) / max(1, len(strengths))))
         return tuple(made)
 
 

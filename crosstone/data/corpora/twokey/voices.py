@@ -7,13 +7,59 @@ import numpy as np
 from crosstone.errors import CorpusError
 
 LANGUAGE = "en-us"
-VARIANTS = tuple(
-    (
-        "Andy Annie Denis Diogo Gene2 Hugo Jacky Lee Mario Michael Mike Nguyen Reed Storm Tweaky "
-        "aunty belinda benjamin boris david ed edward f1 f4 grandma gustave ian iven iven4 john "
-        "kaukovalta klatt3 klatt4 linda m1 m2 m3 m4 m5 m6 m7 m8 marcelo max miguel mike2 norbert "
-        "pablo paul shelby steph travis"
-    ).split()
+VARIANTS = (
+    "Andy",
+    "Annie",
+    "Denis",
+    "Diogo",
+    "Gene2",
+    "Hugo",
+    "Jacky",
+    "Lee",
+    "Mario",
+    "Michael",
+    "Mike",
+    "Nguyen",
+    "Reed",
+    "Storm",
+    "Tweaky",
+    "aunty",
+    "belinda",
+    "benjamin",
+    "boris",
+    "david",
+    "ed",
+    "edward",
+    "f1",
+    "f4",
+    "grandma",
+    "gustave",
+    "ian",
+    "iven",
+    "iven4",
+    "john",
+    "kaukovalta",
+    "klatt3",
+    "klatt4",
+    "linda",
+    "m1",
+    "m2",
+    "m3",
+    "m4",
+    "m5",
+    "m6",
+    "m7",
+    "m8",
+    "marcelo",
+    "max",
+    "miguel",
+    "mike2",
+    "norbert",
+    "pablo",
+    "paul",
+    "shelby",
+    "steph",
+    "travis",
 )
 """Of the variants that come with eSpeak NG 1.52 those with a voiced, steady sound and the usual
 tempo. Left out: whispers, echoes, robots, all but one of those that sound alike, and six that

@@ -1,0 +1,332 @@
+"""The results of a report: what the numbers say, the systems, their differences, their ceilings."""
+
+import math
+from collections.abc import Sequence
+
+from crosstone.metrics import LOWER_IS_BETTER, Interval
+from crosstone.runs.comparison import Comparison, Difference, System
+from crosstone.runs.figures import Mark, Row, interval_plot
+from crosstone.runs.page import (
+    Block,
+    Cell,
+    Figure,
+    Heading,
+    Notes,
+    Paragraph,
+    Table,
+    TableRow,
+)
+from crosstone.runs.wording import (
+    CEILINGS,
+    METRICS,
+    bracket,
+    common,
+    count,
+    enumerate_words,
+    number,
+    percent,
+    protocol_name,
+    selection_rule,
+)
+
+_F1_BESIDE = {"acc2_nonneg": "f1_nonneg", "acc2_nonzero": "f1_nonzero"}
+
+
+def question(comparison: Comparison) -> str:
+    """What its systems are asked, as a heading."""
+    best = comparison.best
+    corpus = best.corpus.get("name") or "unnamed corpus"
+    return f"{str(best.protocol.get('target') or 'target').capitalize()} on {corpus}"
+
+
+def findings(comparison: Comparison) -> list[Block]:
+    """What the numbers say, in a few sentences."""
+    best, metric = comparison.best, comparison.headline
+    word = "lowest" if metric in LOWER_IS_BETTER else "highest"
+    leaky = [s for s in comparison.systems if s.protocol.get("selection") == "best_test"]
+    among = " of those whose epoch was not chosen on the scored items" if leaky else ""
+    said = [
+        f"{best.name} has the {word} {METRICS[metric]}{'' if best in leaky else among}, "
+        f"{number(best.headline.value)} {bracket(best.headline)}."
+    ]
+    if best in leaky:
+        said.append("Its epoch was chosen on the scored items, so this is not a test result.")
+    if best.protocol.get("transductive"):
+        said.append("It was adapted, without labels, also on the scored groups.")
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    kinds: dict[str, list[str]] = {"ahead": [], "behind": [], "open": []}
+    for difference in comparison.differences:
+        interval = difference.metrics[metric]
+        if difference.first == best.name:
+            side = "ahead" if sign * interval.value > 0 else "behind"
+            kinds[side if interval.excludes(0.0) else "open"].append(
+                f"{difference.second} ({number(interval.value, True)})"
+            )
+    for side in ("ahead", "behind"):
+        if named := kinds[side]:
+            several = "intervals exclude" if len(named) > 1 else "interval excludes"
+            preposition = " of" if side == "ahead" else ""
+            said.append(
+                f"Paired on the same items, it is {side}{preposition} {enumerate_words(named)}: "
+                f"the {several} zero."
+            )
+    if kinds["open"]:
+        said.append(f"Against {enumerate_words(kinds['open'])} the interval includes zero.")
+    return [Paragraph(" ".join(said)), *_ceiling_findings(comparison)]
+
+
+def results(comparison: Comparison, name: str) -> list[Block]:
+    """The interval plot and the table of all systems."""
+    metric = comparison.headline
+    first = comparison.systems[0].scores
+    averaged = any(len(system.scores.runs) > 1 for system in comparison.systems)
+    marks = [
+        Mark(label=key.replace("_", " "), x=value) for key, value in comparison.ceilings.items()
+    ]
+    if metric == "ua" and first.labels:
+        marks.append(Mark(label="chance", x=1 / len(first.labels), role="soft"))
+    labels = short_names(comparison.systems)
+    rows = [
+        Row(label=entry)
+        if isinstance(entry, str)
+        else Row(
+            label=labels[entry.name] + _marks_of(entry),
+            value=entry.headline.value,
+            low=entry.headline.low,
+            high=entry.headline.high,
+            dots=entry.scores.metrics[metric].runs if len(entry.scores.runs) > 1 else (),
+            strong=entry is comparison.best,
+        )
+        for entry in by_share(comparison.systems)
+    ]
+    caption = f"{METRICS[metric]} of each system with its {percent(first.level)} interval."
+    if averaged:
+        caption += " Small dots are single folds and seeds."
+    if comparison.ceilings:
+        bounded = METRICS[comparison.ceiling_metric]
+        caption += f" Dashed lines are the exact ceilings of {bounded} for listeners of each kind."
+    wide, narrow = (
+        interval_plot(f"{name}-systems{suffix}", rows, axis=METRICS[metric], marks=marks, narrow=n)
+        for suffix, n in (("", False), ("-narrow", True))
+    )
+    figure = Figure(caption, (wide,), (caption,), narrow)
+    return [figure, _results_table(comparison, averaged), *_warnings(comparison.systems)]
+
+
+def paired(comparison: Comparison, name: str) -> list[Block]:
+    """The paired differences, as a plot and a table."""
+    if not comparison.differences:
+        return [Notes(comparison.unpaired)] if comparison.unpaired else []
+    metric = comparison.headline
+    shown = [m for m in (metric, "wa", "pearson") if m in comparison.differences[0].metrics]
+    shown = list(dict.fromkeys(shown))
+    entries = _grouped(comparison)
+    rows = [
+        Row(label=label)
+        if difference is None
+        else Row(
+            label=label,
+            value=difference.metrics[metric].value,
+            low=difference.metrics[metric].low,
+            high=difference.metrics[metric].high,
+            strong=difference.metrics[metric].excludes(0.0),
+        )
+        for label, difference in entries
+    ]
+    axis = f"difference in {METRICS[metric]}"
+    wide, narrow = (
+        interval_plot(f"{name}-paired{suffix}", rows, axis=axis, narrow=n, signed=True)
+        for suffix, n in (("", False), ("-narrow", True))
+    )
+    one = comparison.differences[0]
+    caption = (
+        f"Paired differences in {METRICS[metric]}: the same items and the same draws of "
+        f"{count(one.clusters, one.by)}. Blue where the interval excludes zero."
+    )
+    table = Table(
+        "The paired differences in numbers: means over folds and seeds, one interval at a time.",
+        ("First − second", *(METRICS[m] for m in shown)),
+        tuple(
+            TableRow((Cell(label),))
+            if difference is None
+            else TableRow((Cell(label), *(_signed(difference.metrics[m]) for m in shown)))
+            for label, difference in entries
+        ),
+        folded=True,
+    )
+    blocks: list[Block] = [
+        Heading("Paired differences"),
+        Figure(caption, (wide,), (caption,), narrow),
+        table,
+    ]
+    return blocks + ([Notes(comparison.unpaired)] if comparison.unpaired else [])
+
+
+def _grouped(comparison: Comparison) -> list[tuple[str, Difference | None]]:
+    """The differences with their labels; those that share a system stand under its name."""
+    titles = short_names(comparison.systems)
+    shares = {s.name: s.train_fraction for s in comparison.systems}
+    several = len(set(shares.values())) > 1
+    rest = list(comparison.differences)
+    out: list[tuple[str, Difference | None]] = []
+    while rest:
+        level = [d for d in rest if shares[d.first] == shares[d.second] == shares[rest[0].first]]
+        same_first = [d for d in level if d.first == rest[0].first]
+        same_second = [d for d in level if d.second == rest[0].second]
+        where = f"{percent(shares[rest[0].first])} of the labels: " * several
+        if len(same_first) > 1:
+            out.append((f"{where}{titles[rest[0].first]} minus", None))
+            out += [(titles[d.second], d) for d in same_first]
+            taken = same_first
+        elif len(same_second) > 1:
+            out.append((f"{where}each minus {titles[rest[0].second]}", None))
+            out += [(titles[d.first], d) for d in same_second]
+            taken = same_second
+        else:
+            taken = rest[:1]
+            out.append((f"{rest[0].first} − {rest[0].second}", rest[0]))
+        rest = [d for d in rest if d not in taken]
+    return out
+
+
+def ceilings(comparison: Comparison) -> list[Block]:
+    """What a listener of each kind can reach at best."""
+    if not comparison.ceilings:
+        return []
+    rows = tuple(
+        TableRow((Cell(key.replace("_", " ")), Cell(number(value)), Cell(CEILINGS.get(key, ""))))
+        for key, value in comparison.ceilings.items()
+    )
+    metric = METRICS[comparison.ceiling_metric]
+    return [
+        Heading("Ceilings"),
+        Table(
+            "The best a listener can do, computed exactly from the law that made the corpus.",
+            ("Listener", metric, "What it knows"),
+            rows,
+            prose=True,
+        ),
+        Paragraph(
+            "Speech carries its words, so a system that only hears may pass the delivery ceiling "
+            "by recognising words. Only the joint ceiling bounds every system."
+        ),
+    ]
+
+
+def _results_table(comparison: Comparison, averaged: bool) -> Table:
+    metric = comparison.headline
+    known = comparison.systems[0].scores.metrics
+    others = [m for m in known if m not in (metric, "acc7_sdk", *_F1_BESIDE.values())]
+    columns = ["System", METRICS[metric]]
+    columns += ["pooled"] * averaged
+    columns += [METRICS[m] + ", F1" * (m in _F1_BESIDE) for m in others]
+    labels = short_names(comparison.systems)
+    rows = []
+    for entry in by_share(comparison.systems):
+        if isinstance(entry, str):
+            rows.append(TableRow((Cell(entry),)))
+            continue
+        metrics = entry.scores.metrics
+        cells = [
+            Cell(labels[entry.name] + _marks_of(entry)),
+            Cell(number(entry.headline.value), bracket(entry.headline)),
+        ]
+        if averaged:
+            cells.append(Cell(number(metrics[metric].pooled.value)))
+        for other in others:
+            beside = _F1_BESIDE.get(other)
+            f1 = number(metrics[beside].mean.value) if beside else ""
+            cells.append(Cell(number(metrics[other].mean.value), f1))
+        rows.append(TableRow(tuple(cells), strong=entry is comparison.best))
+    best = comparison.best
+    utterances = best.corpus.get("utterances")
+    size = f"{utterances:,} utterances, " if isinstance(utterances, int) else ""
+    caption = (
+        f"{question(comparison)} ({size}{best.scores.num_items:,} scored, hash "
+        f"{str(best.corpus.get('hash') or 'not stated')[:16]}); "
+        f"{common('protocol', (protocol_name(s.protocol) for s in comparison.systems))}; "
+        f"{common('selection', (selection_rule(s.protocol) for s in comparison.systems))}."
+    )
+    return Table(caption, tuple(columns), tuple(rows))
+
+
+def _ceiling_findings(comparison: Comparison) -> list[Block]:
+    metric, bounds = comparison.ceiling_metric, comparison.ceilings
+    said = []
+    best = comparison.best
+    reached = best.scores.metrics[metric].mean if bounds else None
+    name, additive = next(
+        ((k, bounds[k]) for k in ("additive_best", "additive") if k in bounds), ("", math.nan)
+    )
+    if reached is not None and name:
+        place = "above" if reached.low > additive else "not clearly above"
+        what = "any additive listener" if name == "additive_best" else "an additive listener"
+        said.append(
+            f"With {METRICS[metric]} {number(reached.value)} {bracket(reached)} it is {place} what "
+            f"{what} can reach ({number(additive)})."
+        )
+    for system in comparison.systems:
+        value = system.scores.metrics[metric].mean if bounds else None
+        if value is None:
+            break
+        delivery, joint = bounds.get("delivery", math.inf), bounds.get("joint", math.inf)
+        if system.modalities == frozenset({"audio"}) and value.value > delivery:
+            certainty = "" if value.low > delivery else ", though its interval includes it"
+            said.append(
+                f"{system.name} passes the delivery ceiling ({number(value.value)} over "
+                f"{number(delivery)}{certainty}): this is word spotting, since no one who hears "
+                "only the delivery can."
+            )
+        if value.low > joint:
+            said.append(
+                f"{system.name} passes the joint ceiling ({number(joint)}), which no honest system "
+                "can: look for a leak."
+            )
+    return [Paragraph(" ".join(said))] if said else []
+
+
+def _warnings(systems: Sequence[System]) -> list[Block]:
+    sentences = []
+    if any(s.protocol.get("selection") == "best_test" for s in systems):
+        sentences.append(
+            "† The epoch was chosen on the scored items themselves: an optimistic number that "
+            "reproduces a leaky protocol, not a test result."
+        )
+    if any(s.protocol.get("transductive") for s in systems):
+        sentences.append(
+            "‡ Transductive: adapted, without labels, also on the groups that are scored."
+        )
+    return [Notes(tuple(sentences))] if sentences else []
+
+
+def _marks_of(system: System) -> str:
+    leaky = system.protocol.get("selection") == "best_test"
+    return "\N{NO-BREAK SPACE}†" * leaky + "\N{NO-BREAK SPACE}‡" * bool(
+        system.protocol.get("transductive")
+    )
+
+
+def by_share(systems: Sequence[System]) -> list[System | str]:
+    """The systems in their order, under a heading per share of the labels where shares differ."""
+    shares = sorted({s.train_fraction for s in systems}, reverse=True)
+    if len(shares) == 1:
+        return list(systems)
+    out: list[System | str] = []
+    for part in shares:
+        out.append(f"{percent(part)} of the labels")
+        out += [s for s in systems if s.train_fraction == part]
+    return out
+
+
+def short_names(systems: Sequence[System]) -> dict[str, str]:
+    """Name to label, without the share of the labels where a heading above already says it."""
+    shares = {s.train_fraction for s in systems}
+    keys = [(s.title, s.train_fraction) for s in systems]
+    return {
+        s.name: s.title if len(shares) > 1 and keys.count(key) == 1 else s.name
+        for s, key in zip(systems, keys, strict=True)
+    }
+
+
+def _signed(interval: Interval) -> Cell:
+    return Cell(number(interval.value, True), bracket(interval, True))
