@@ -44,7 +44,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 
 
 def load_tokenizer(source: Path | str) -> Any:
-    """The tokenizer of a folder or hub id; CheckpointError where there is none."""
+    """The tokenizer of a folder, run or hub id; CheckpointError where there is none."""
+    if (Path(source) / "model").is_dir():
+        source = Path(source) / "model"
     try:
         return AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:

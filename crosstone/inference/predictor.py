@@ -163,7 +163,7 @@ class Predictor:
             missing = " and ".join(self.model.backbone.modalities)
         raise CrosstoneError(
             f"{self.name or 'model'}: expected {' or '.join(heard) or 'a trained model'}, found "
-            f"{given or 'nothing it can use'}: it was never trained without the rest, so its answer "
+            f"{given or 'nothing it can use'}: never trained without the rest, so its answer "
             f"would mean nothing; add {missing} or fine-tune one for {given or 'what you have'}"
         )
 

@@ -41,7 +41,7 @@ class Estimate:
     pooled: Interval
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """What one system did: additive statistics of each row, with the row's cluster and run.
 
@@ -135,7 +135,7 @@ def _estimates(
     }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _RunSums:
     clusters: NDArray[np.int64]  # (G_run,) positions among all clusters
     sums: Floats  # (G_run, K)

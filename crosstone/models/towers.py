@@ -77,11 +77,12 @@ class Tower:
 
 
 def audio_tower(source: Path | str) -> Tower:
-    """A speech encoder by built-in name, crosstone folder, Hugging Face folder or hub id."""
+    """A speech encoder by built-in name, crosstone folder or run, Hugging Face folder or hub id."""
     if str(source) in BUILTIN_AUDIO:
         fields = BUILTIN_AUDIO[str(source)]
         kind = HubertConfig if str(source).startswith("hubert") else LogMelConfig
         return Tower(kind(**fields), None)
+    source = _located(source)
     config = _config(source)
     if isinstance(config, TaskConfig):
         backbone = load_task(source).backbone
@@ -109,6 +110,7 @@ def text_tower(source: Path | str, vocab_size: int = 0) -> Tower:
         return Tower(
             RobertaConfig(vocab_size=vocab_size, **special, **BUILTIN_TEXT[str(source)]), None
         )
+    source = _located(source)
     config = _config(source)
     if isinstance(config, TaskConfig):
         backbone = load_task(source).backbone
@@ -157,6 +159,12 @@ def max_tokens(config: PreTrainedConfig) -> int:
     if config.model_type in ("roberta", "xlm-roberta", "camembert"):
         return positions - 2
     return positions
+
+
+def _located(source: Path | str) -> Path | str:
+    """A run folder means the model inside it; a hub id is left alone."""
+    inside = Path(source) / "model"
+    return inside if (inside / "config.json").is_file() else source
 
 
 def _config(source: Path | str) -> PreTrainedConfig:

@@ -20,7 +20,7 @@ MIN_CLUSTERS = 5
 Unit = Literal["speaker", "group", "item"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Clusters:
     """The unit that the bootstrap draws."""
 

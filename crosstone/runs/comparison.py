@@ -1,5 +1,6 @@
 """Systems beside each other: which may be compared, by how much they differ, what bounds them."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,15 +13,17 @@ from crosstone.errors import CrosstoneError
 from crosstone.metrics import LOWER_IS_BETTER, Interval, Sample, bootstrap_difference
 from crosstone.runs.score import Scores, score_function, score_predictions
 
+_SHARE = re.compile(r", \d+(\.\d+)? ?% of the labels$")
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class System:
     """A run set under the name that its tables use."""
 
     name: str
     """Unlike that of any other system of the report."""
     title: str
-    """The name by itself, which serves where the systems are told apart by other means."""
+    """The name without its share of the labels, for use under a heading that says it."""
     folder: Path
     scores: Scores
 
@@ -66,7 +69,7 @@ class Difference:
     clusters: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Comparison:
     """Systems that answer one question on one corpus, with their differences."""
 
@@ -120,7 +123,7 @@ def read_systems(run_sets: Iterable[Path | str], **scoring: Any) -> tuple[System
         for name, folder in zip(names, folders, strict=True)
     ]
     return tuple(
-        System(name=name, title=title, folder=folder, scores=scores)
+        System(name=name, title=_SHARE.sub("", title), folder=folder, scores=scores)
         for name, title, folder, scores in zip(names, titles, folders, scored, strict=True)
     )
 

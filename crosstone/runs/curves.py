@@ -17,7 +17,7 @@ Events = Sequence[Mapping[str, Any]]
 _MAX_POINTS = 60
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Curve:
     """A value over steps or epochs."""
 
@@ -25,7 +25,7 @@ class Curve:
     y: Floats
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Probe:
     """Accuracy on masked text tokens and audio frames, with the matching and a shuffled partner."""
 

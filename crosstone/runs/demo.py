@@ -128,9 +128,9 @@ class Demo:
     def _towers(self, family: str) -> list[str]:
         overrides = [f"model.family={family}"]
         if family != "text":
-            overrides.append(f"model.audio_encoder={self.out / 'audio-tower' / 'model'}")
+            overrides.append(f"model.audio_encoder={self.out / 'audio-tower'}")
         if family != "audio":
-            overrides.append(f"model.text_encoder={self.out / 'text-tower' / 'model'}")
+            overrides.append(f"model.text_encoder={self.out / 'text-tower'}")
         return overrides
 
     def _run(self, recipe: str, folder: str, *overrides: str) -> Path:

@@ -2,6 +2,8 @@
 
 import io
 import re
+import unicodedata
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,6 +66,14 @@ class Drawing:
 
 
 @contextmanager
+def _any_script() -> Iterator[None]:
+    """No warnings of glyphs that DejaVu Sans lacks, since the reader's fonts draw the text."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+@contextmanager
 def canvas(width: float, height: float) -> Iterator[Figure]:
     """A figure of so many CSS pixels, its text kept as text; draw and `finish` it inside."""
     settings: Any = {
@@ -71,9 +81,9 @@ def canvas(width: float, height: float) -> Iterator[Figure]:
         "svg.hashsalt": "crosstone",
         "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans"],
-        "axes.unicode_minus": True,
+        "text.parse_math": False,
     }
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(settings), _any_script():
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         FigureCanvasAgg(figure)
         figure.patch.set_visible(False)
@@ -94,15 +104,14 @@ def finish(name: str, figure: Figure, width: float, height: float) -> Drawing:
 
 def text_width(text: str, size: float = TEXT, bold: bool = False) -> float:
     """Pixels that a line takes in DejaVu Sans, a wide face: in most others it takes less."""
-    if not text:
-        return 0.0
-    box = TextPath(
-        (0, 0),
-        text,
-        size=size,
-        prop=FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal"),
-    ).get_extents()
-    return float(box.width)
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    narrow = "".join(letter for letter in text if unicodedata.east_asian_width(letter) not in "WF")
+    if not narrow.strip():
+        return wide * size
+    face = FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal")
+    with _any_script():
+        box = TextPath((0, 0), narrow.replace("$", "S"), size=size, prop=face).get_extents()
+    return float(box.width) + wide * size
 
 
 def place_labels(

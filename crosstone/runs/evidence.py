@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from crosstone.runs.comparison import Comparison, System
+from crosstone.runs.confusion import confusion_plot
 from crosstone.runs.curves import Curve, Probe, loss_curve, mean_curve, read_logs, valid_curve
-from crosstone.runs.figures import Line, confusion_plot, curve_panel
+from crosstone.runs.figures import Line, curve_panel
 from crosstone.runs.page import (
     Block,
     Cell,
@@ -49,7 +50,7 @@ def confusions(comparison: Comparison, name: str) -> list[Block]:
     )
     labels, short = systems[0].scores.labels, short_names(systems)
     table = Table(
-        "Each class against the rest: accuracy and, in small, support-weighted F1 of the arg-max.",
+        "Each class against the rest: accuracy and, beside it, support-weighted F1.",
         ("System", *labels),
         tuple(
             TableRow((Cell(entry),))
@@ -137,7 +138,7 @@ def making(comparison: Comparison) -> list[Block]:
         ("Scored", scored),
         ("Protocol", common("protocol", (protocol_name(s.protocol) for s in systems))),
         ("Selection", common("selection", (selection_rule(s.protocol) for s in systems))),
-        ("Labels", " and ".join(percent(f) for f in sorted({s.train_fraction for s in systems}))),
+        ("Labels", " and ".join(sorted({_labels(s) for s in systems}))),
         (
             "Headline",
             f"{METRICS[comparison.headline]}, the mean over folds and seeds; pooled values take "
@@ -269,11 +270,18 @@ def _system_facts(system: System) -> dict[str, str]:
     }
 
 
+def _labels(system: System) -> str:
+    stated = system.protocol.get("train_fraction")
+    return "share not stated" if stated is None else percent(stated)
+
+
 def _per_fold(counts: Mapping[str, Any], folds: int) -> str:
     if not counts:
         return "–"
     parts = {"train": "train", "valid": "valid", "test": "scored"}
-    return ", ".join(f"{round(counts.get(p, 0) / folds):,} {said}" for p, said in parts.items())
+    return ", ".join(
+        f"{round(counts[part] / folds):,} {said}" for part, said in parts.items() if part in counts
+    )
 
 
 def _with_mean(runs: Sequence[Curve]) -> list[Line]:

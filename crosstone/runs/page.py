@@ -218,6 +218,11 @@ def _markdown_table(table: Table, number: str) -> str:
         if row.is_group:
             lines.append(line([f"*{row.cells[0].text}*"] + [""] * (len(table.columns) - 1)))
             continue
-        texts = [f"{cell.text} {cell.aside}".strip() for cell in row.cells]
+        texts = [
+            f"{cell.text} {cell.aside if cell.aside.startswith('[') else f'({cell.aside})'}"
+            if cell.aside
+            else cell.text
+            for cell in row.cells
+        ]
         lines.append(line([f"**{text}**" if text and row.strong else text for text in texts]))
     return f"**{number}** {table.caption}\n\n" + "\n".join(lines)

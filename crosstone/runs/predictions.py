@@ -20,7 +20,7 @@ _SHOWN_PER_KIND = 20
 _REQUIRED = ("id", "fold", "seed", "split", "target")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
     """The predictions of one system, as columns of n rows.
 

@@ -9,6 +9,7 @@ from typing import Any
 from crosstone.runs import evidence, results
 from crosstone.runs.comparison import Comparison, comparisons, read_systems
 from crosstone.runs.curves import Probe, read_logs, read_probe
+from crosstone.runs.findings import findings
 from crosstone.runs.page import Block, Heading, Page
 
 FOOTER = (
@@ -52,7 +53,7 @@ def write_report(
     for index, comparison in enumerate(found):
         if len(found) > 1:
             blocks.append(Heading(results.question(comparison), 1))
-        blocks += results.findings(comparison)
+        blocks += findings(comparison)
         blocks += results.results(comparison, f"r{index}")
         blocks += results.paired(comparison, f"r{index}")
         blocks += results.ceilings(comparison)

@@ -1,9 +1,8 @@
 """The results of a report: what the numbers say, the systems, their differences, their ceilings."""
 
-import math
 from collections.abc import Sequence
 
-from crosstone.metrics import LOWER_IS_BETTER, Interval
+from crosstone.metrics import Interval
 from crosstone.runs.comparison import Comparison, Difference, System
 from crosstone.runs.figures import Mark, Row, interval_plot
 from crosstone.runs.page import (
@@ -22,7 +21,6 @@ from crosstone.runs.wording import (
     bracket,
     common,
     count,
-    enumerate_words,
     number,
     percent,
     protocol_name,
@@ -37,42 +35,6 @@ def question(comparison: Comparison) -> str:
     best = comparison.best
     corpus = best.corpus.get("name") or "unnamed corpus"
     return f"{str(best.protocol.get('target') or 'target').capitalize()} on {corpus}"
-
-
-def findings(comparison: Comparison) -> list[Block]:
-    """What the numbers say, in a few sentences."""
-    best, metric = comparison.best, comparison.headline
-    word = "lowest" if metric in LOWER_IS_BETTER else "highest"
-    leaky = [s for s in comparison.systems if s.protocol.get("selection") == "best_test"]
-    among = " of those whose epoch was not chosen on the scored items" if leaky else ""
-    said = [
-        f"{best.name} has the {word} {METRICS[metric]}{'' if best in leaky else among}, "
-        f"{number(best.headline.value)} {bracket(best.headline)}."
-    ]
-    if best in leaky:
-        said.append("Its epoch was chosen on the scored items, so this is not a test result.")
-    if best.protocol.get("transductive"):
-        said.append("It was adapted, without labels, also on the scored groups.")
-    sign = -1 if metric in LOWER_IS_BETTER else 1
-    kinds: dict[str, list[str]] = {"ahead": [], "behind": [], "open": []}
-    for difference in comparison.differences:
-        interval = difference.metrics[metric]
-        if difference.first == best.name:
-            side = "ahead" if sign * interval.value > 0 else "behind"
-            kinds[side if interval.excludes(0.0) else "open"].append(
-                f"{difference.second} ({number(interval.value, True)})"
-            )
-    for side in ("ahead", "behind"):
-        if named := kinds[side]:
-            several = "intervals exclude" if len(named) > 1 else "interval excludes"
-            preposition = " of" if side == "ahead" else ""
-            said.append(
-                f"Paired on the same items, it is {side}{preposition} {enumerate_words(named)}: "
-                f"the {several} zero."
-            )
-    if kinds["open"]:
-        said.append(f"Against {enumerate_words(kinds['open'])} the interval includes zero.")
-    return [Paragraph(" ".join(said)), *_ceiling_findings(comparison)]
 
 
 def results(comparison: Comparison, name: str) -> list[Block]:
@@ -99,7 +61,9 @@ def results(comparison: Comparison, name: str) -> list[Block]:
         )
         for entry in by_share(comparison.systems)
     ]
-    caption = f"{METRICS[metric]} of each system with its {percent(first.level)} interval."
+    caption = (
+        f"{METRICS[metric]} of each system with its {percent(first.level)} interval; blue is best."
+    )
     if averaged:
         caption += " Small dots are single folds and seeds."
     if comparison.ceilings:
@@ -219,7 +183,7 @@ def _results_table(comparison: Comparison, averaged: bool) -> Table:
     others = [m for m in known if m not in (metric, "acc7_sdk", *_F1_BESIDE.values())]
     columns = ["System", METRICS[metric]]
     columns += ["pooled"] * averaged
-    columns += [METRICS[m] + ", F1" * (m in _F1_BESIDE) for m in others]
+    columns += [METRICS[m] for m in others]
     labels = short_names(comparison.systems)
     rows = []
     for entry in by_share(comparison.systems):
@@ -247,42 +211,9 @@ def _results_table(comparison: Comparison, averaged: bool) -> Table:
         f"{common('protocol', (protocol_name(s.protocol) for s in comparison.systems))}; "
         f"{common('selection', (selection_rule(s.protocol) for s in comparison.systems))}."
     )
+    if any(m in _F1_BESIDE for m in others):
+        caption += " Beside Acc2 its weighted F1; ≠ 0 leaves targets of 0 out."
     return Table(caption, tuple(columns), tuple(rows))
-
-
-def _ceiling_findings(comparison: Comparison) -> list[Block]:
-    metric, bounds = comparison.ceiling_metric, comparison.ceilings
-    said = []
-    best = comparison.best
-    reached = best.scores.metrics[metric].mean if bounds else None
-    name, additive = next(
-        ((k, bounds[k]) for k in ("additive_best", "additive") if k in bounds), ("", math.nan)
-    )
-    if reached is not None and name:
-        place = "above" if reached.low > additive else "not clearly above"
-        what = "any additive listener" if name == "additive_best" else "an additive listener"
-        said.append(
-            f"With {METRICS[metric]} {number(reached.value)} {bracket(reached)} it is {place} what "
-            f"{what} can reach ({number(additive)})."
-        )
-    for system in comparison.systems:
-        value = system.scores.metrics[metric].mean if bounds else None
-        if value is None:
-            break
-        delivery, joint = bounds.get("delivery", math.inf), bounds.get("joint", math.inf)
-        if system.modalities == frozenset({"audio"}) and value.value > delivery:
-            certainty = "" if value.low > delivery else ", though its interval includes it"
-            said.append(
-                f"{system.name} passes the delivery ceiling ({number(value.value)} over "
-                f"{number(delivery)}{certainty}): this is word spotting, since no one who hears "
-                "only the delivery can."
-            )
-        if value.low > joint:
-            said.append(
-                f"{system.name} passes the joint ceiling ({number(joint)}), which no honest system "
-                "can: look for a leak."
-            )
-    return [Paragraph(" ".join(said))] if said else []
 
 
 def _warnings(systems: Sequence[System]) -> list[Block]:

@@ -39,7 +39,7 @@ class Metric:
     """The value of each (fold, seed), in the order of `Scores.runs`."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Scores:
     """All numbers of one system, with what is needed to read them."""
 

@@ -18,8 +18,8 @@ METRICS = {
     "acc5": "Acc5",
     "acc2_nonneg": "Acc2 (≥ 0)",
     "f1_nonneg": "F1 (≥ 0)",
-    "acc2_nonzero": "Acc2 (zeros out)",
-    "f1_nonzero": "F1 (zeros out)",
+    "acc2_nonzero": "Acc2 (≠ 0)",
+    "f1_nonzero": "F1 (≠ 0)",
 }
 
 _SELECTION = {
@@ -48,9 +48,9 @@ def protocol_name(protocol: Mapping[str, Any]) -> str:
     name, unit = str(protocol.get("name") or ""), str(protocol.get("unit") or "")
     if not name:
         return "protocol not stated"
-    said = _PROTOCOLS.get(name, name).format(
-        folds=protocol.get("folds") or "?", unit=unit or "group"
-    )
+    if name not in _PROTOCOLS:
+        return name
+    said = _PROTOCOLS[name].format(folds=protocol.get("folds") or "?", unit=unit or "group")
     return f"{said}, no {unit} on both sides" if unit else said
 
 

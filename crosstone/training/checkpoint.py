@@ -143,8 +143,9 @@ class Checkpoints:
                 state=torch.load(path / "state.pt", map_location="cpu", weights_only=True),
             )
         except _UNREADABLE as error:
+            reason = f"{type(error).__name__}: {error}".partition(". ")[0].partition("\n")[0]
             raise CheckpointError(
-                f"{path}: cannot be read ({error}); remove this folder to resume from an older "
+                f"{path}: cannot be read ({reason}); remove this folder to resume from an older "
                 "checkpoint or from the start"
             ) from error
 

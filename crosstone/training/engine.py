@@ -24,7 +24,7 @@ def build_accelerator(training: TrainingSpec) -> Accelerator:
 
     Accelerate keeps one precision for the life of a process; its record is cleared first, so that
     runs of different precision can follow each other. Raises ConfigError for sharded training and
-    for float64 on MPS.
+    for a precision that the device does not have.
     """
     in_group = torch.distributed.is_available() and torch.distributed.is_initialized()
     AcceleratorState._reset_state(reset_partial_state=not in_group)
@@ -41,9 +41,14 @@ def build_accelerator(training: TrainingSpec) -> Accelerator:
             f"training: expected plain data parallelism, found {accelerator.distributed_type.value}"
             ", of which no checkpoint resumes bit for bit; start with torchrun alone"
         )
-    if training.precision == "float64" and accelerator.device.type == "mps":
+    device = accelerator.device.type
+    if training.precision == "float64" and device == "mps":
         raise ConfigError(
             "training.precision: expected float32 on mps, found float64; set training.cpu=true"
+        )
+    if precision != "no" and not accelerator.native_amp:  # Accelerate would train in float32
+        raise ConfigError(
+            f"training.precision: expected float32, bf16 or float64 on {device}, found {precision}"
         )
     return accelerator
 

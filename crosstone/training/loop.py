@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -15,10 +15,8 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 
-from crosstone.data.batch import Batch
 from crosstone.data.sampling import BatchPlan, BatchStream, Indexed
 from crosstone.errors import CheckpointError, ConfigError, CrosstoneError
-from crosstone.objectives.base import Objective
 from crosstone.training.checkpoint import (
     Checkpoints,
     Position,
@@ -36,6 +34,10 @@ from crosstone.training.optim import OptimSpec, Schedule, build_optimizer
 from crosstone.training.spec import FitResult, Probe, Progress, Score, TrainingSpec
 from crosstone.training.step import Stepper, StepResult
 
+if TYPE_CHECKING:  # every process that trains would else import transformers and scikit-learn
+    from crosstone.data.batch import Batch
+    from crosstone.objectives.base import Objective
+
 _MAY_CHANGE = ("workers", "checkpoint_every", "keep_checkpoints")
 """What a resumed run may set otherwise in its TrainingSpec: it changes no weight and no line."""
 
@@ -44,8 +46,8 @@ def fit(
     model: nn.Module,
     *,
     items: Indexed,
-    collate: Callable[[list[Any]], Batch],
-    objective: Objective,
+    collate: "Callable[[list[Any]], Batch]",
+    objective: "Objective",
     training: TrainingSpec,
     optim: OptimSpec,
     out: Path,
@@ -62,6 +64,7 @@ def fit(
 ) -> FitResult:
     """Trains a model and leaves in it the weights of the last or of the best epoch.
 
+    Seeds the global random generators of torch, numpy and Python, each process its own way.
     Writes out/log.jsonl and out/checkpoints; `out` must be seen by all processes. The final
     checkpoint stays until clear_checkpoints(out), so that resuming a finished run gives its
     weights at once. With `resume`, goes on from the newest checkpoint, or starts where there is
@@ -156,7 +159,7 @@ class _Run:
     model: nn.Module
     optimizer: Any
     schedule: Schedule
-    stream: BatchStream[Batch]
+    stream: "BatchStream[Batch]"
     stepper: Stepper
     training: TrainingSpec
     total: int

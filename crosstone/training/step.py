@@ -2,7 +2,7 @@
 
 import math
 from contextlib import nullcontext
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
@@ -10,9 +10,11 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
-from crosstone.data.batch import Batch
 from crosstone.errors import CrosstoneError
-from crosstone.objectives.base import Objective
+
+if TYPE_CHECKING:  # every process that trains would else import transformers and scikit-learn
+    from crosstone.data.batch import Batch
+    from crosstone.objectives.base import Objective
 
 
 class StepResult(NamedTuple):
@@ -51,7 +53,7 @@ class Stepper:
         accelerator: Accelerator,
         model: nn.Module,
         optimizer: Any,
-        objective: Objective,
+        objective: "Objective",
         *,
         seed: int,
         dtype: torch.dtype | None = None,
@@ -63,7 +65,7 @@ class Stepper:
         self._sum_dtype = torch.float32 if accelerator.device.type == "mps" else torch.float64
 
     def take(
-        self, micro_batches: list[tuple[Batch, bool]], *, epoch: int, number: int
+        self, micro_batches: "list[tuple[Batch, bool]]", *, epoch: int, number: int
     ) -> StepResult:
         """Step `number` (from 1) on this process's micro-batches, each with whether it is real.
 
@@ -102,7 +104,7 @@ class Stepper:
         self.optimizer.step()
         return StepResult(value, means, norm, counts.samples, counts.padding)
 
-    def _count(self, batches: list[Batch], shares: list[float]) -> _Counts:
+    def _count(self, batches: "list[Batch]", shares: list[float]) -> _Counts:
         counts = [self.objective.counts(batch) for batch in batches]
         names = sorted(counts[0])
         rows = []
@@ -126,7 +128,7 @@ class Stepper:
         return numbers
 
     def _refuse(
-        self, number: int, what: str, value: float, batches: list[Batch], sums: list[Tensor]
+        self, number: int, what: str, value: float, batches: "list[Batch]", sums: list[Tensor]
     ) -> NoReturn:
         """Stops every process with the items of the micro-batches that are at fault."""
         finite = [bool(part_sums.isfinite().all()) for part_sums in sums]

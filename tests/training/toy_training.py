@@ -109,7 +109,7 @@ class Loss(NamedTuple):
 
 
 class ToyObjective:
-    """Squared error by item, and the states' size by hidden frame, of which a batch may have none."""
+    """Squared error by item; the states' size by hidden frame, of which there may be none."""
 
     def __init__(self, stop_in_epoch: int | None = None) -> None:
         self.stop_in_epoch = stop_in_epoch

@@ -126,8 +126,8 @@ def _kinds_of_addition() -> NDArray[np.int64]:
 
 def _all_answers() -> NDArray[np.int64]:
     """(64, 3): every way to answer the three words."""
-    answers: NDArray[np.int64] = np.indices((len(EMOTIONS),) * len(VALENCES))
-    return answers.reshape(len(VALENCES), -1).T
+    grid = np.indices((len(EMOTIONS),) * len(VALENCES))
+    return np.asarray(grid.reshape(len(VALENCES), -1).T, np.int64)
 
 
 def _pool(heard: Array) -> Array:

@@ -78,8 +78,8 @@ class Engine:
         )
         if status != 0:
             raise RuntimeError(f"eSpeak NG does not speak '{text}' (status {status})")
-        samples = np.frombuffer(b"".join(self._blocks), np.int16).astype(np.float32)
-        return samples / np.float32(32768)
+        samples = np.frombuffer(b"".join(self._blocks), np.int16)
+        return np.asarray(samples / 32768, np.float32)
 
     def _choose_voice(self, voice: str) -> None:
         """A missing language is an error to eSpeak, a missing variant is left out in silence: so
@@ -105,8 +105,7 @@ def shape(samples: NDArray[np.float32], sampling_rate: int) -> NDArray[np.float3
     cut = samples[max(0, loud[0] - margin) : loud[-1] + margin]
     sound = np.asarray(soxr.resample(cut, sampling_rate, SAMPLING_RATE), np.float32)
     gain = min(LOUDNESS / float(np.sqrt(np.mean(sound**2))), PEAK / float(np.abs(sound).max()))
-    shaped: NDArray[np.float32] = sound * np.float32(gain)
-    return shaped
+    return np.asarray(sound * gain, np.float32)
 
 
 def main() -> None:

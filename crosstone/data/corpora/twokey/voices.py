@@ -64,9 +64,10 @@ VARIANTS = (
 """Of the variants that come with eSpeak NG 1.52 those with a voiced, steady sound and the usual
 tempo. Left out: whispers, echoes, robots, all but one of those that sound alike, and six that
 sound otherwise in every process (Alicia, f2, f3, f5, sandro, victor)."""
-BASE_PITCHES = (42, 50, 58)
-"""eSpeak's scale, 1.4 % to the unit. Their spread is less than that between low and high
-delivery, so that height says something even of a stranger."""
+BASE_PITCHES = (41, 50, 59)
+"""eSpeak's scale, 1.4 % to the unit. They spread less than low and high delivery do, so that
+height says something even of a stranger; no two differ by whole steps of the pitch, so that no
+two speakers ever give the same recording."""
 SESSIONS = 5
 LABELLED_VARIANTS = 35
 """The most variants that the sessions take; the others are left to the unlabelled part."""

@@ -1,0 +1,75 @@
+"""Tiny models and batches that many tests share; everything is made on the spot."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from transformers import RobertaConfig
+
+from crosstone.models import CMTConfig, CMTModel
+from crosstone.nn.logmel import LogMelConfig
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _two_threads() -> None:
+    torch.set_num_threads(2)
+
+
+def audio_config(**fields: Any) -> LogMelConfig:
+    return LogMelConfig(
+        **{"hidden_size": 32, "intermediate_size": 64, "hidden_dropout": 0.0, **fields}
+    )
+
+
+def text_config(width: int = 32, vocab_size: int = 60) -> RobertaConfig:
+    return RobertaConfig(
+        vocab_size=vocab_size,
+        hidden_size=width,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=40,
+        type_vocab_size=1,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+
+
+@pytest.fixture
+def tiny_configs() -> dict[str, Any]:
+    """audio_config and text_config of two tiny encoders of equal width."""
+    return {"audio_config": audio_config(), "text_config": text_config()}
+
+
+@pytest.fixture
+def make_cmt() -> Callable[..., CMTModel]:
+    """A tiny CMT, in eval mode and without dropout; `width` is that of the text."""
+
+    def make(width: int = 32, **fields: Any) -> CMTModel:
+        torch.manual_seed(0)
+        config = CMTConfig(
+            audio_config=audio_config(),
+            text_config=text_config(width),
+            **{"initializer_range": 0.2, "dropout": 0.0, "attention_dropout": 0.0, **fields},
+        )
+        return CMTModel(config).eval()
+
+    return make
+
+
+@pytest.fixture
+def cmt_inputs() -> Callable[[], dict[str, torch.Tensor]]:
+    """Two items: 9000 and 5000 samples, 7 and 4 tokens."""
+
+    def make() -> dict[str, torch.Tensor]:
+        torch.manual_seed(1)
+        audio_mask = torch.arange(9000) < torch.tensor([[9000], [5000]])
+        return {
+            "audio": torch.randn(2, 9000) * audio_mask,
+            "audio_mask": audio_mask,
+            "text": torch.randint(5, 60, (2, 7)),
+            "text_mask": torch.arange(7) < torch.tensor([[7], [4]]),
+        }
+
+    return make

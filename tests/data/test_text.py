@@ -1,0 +1,41 @@
+"""Tokenizers: every script, nothing cut in silence."""
+
+from pathlib import Path
+
+import pytest
+
+from crosstone.data.text import load_tokenizer, tokenise, train_tokenizer
+from crosstone.errors import CheckpointError, CorpusError
+
+TEXTS = ["the cat sat on the mat", "the dog sat on the log", "a cat and a dog"] * 20
+
+
+def test_trained_tokenizer_has_robertas_form_and_survives_saving(tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(TEXTS, 300)
+    ids = tokenizer("the cat sat")["input_ids"]
+    assert (ids[0], ids[-1]) == (0, 2)
+    assert (tokenizer.pad_token_id, tokenizer.mask_token_id) == (1, 4)
+    assert set(tokenizer.all_special_ids) == {0, 1, 2, 3, 4}
+    tokenizer.save_pretrained(tmp_path)
+    assert load_tokenizer(tmp_path)("the cat sat")["input_ids"] == ids
+
+
+@pytest.mark.parametrize("text", ["Привет, мир", "你好世界", "مرحبا", "🙂 naïve — Ω", "x" * 50])
+def test_any_script_comes_back(text: str) -> None:
+    tokenizer = train_tokenizer(TEXTS, 300)
+    (row,) = tokenise(tokenizer, [("u", text)], 500)
+    assert 3 not in row
+    assert tokenizer.decode(row, skip_special_tokens=True) == text
+
+
+def test_texts_too_long_are_all_named() -> None:
+    tokenizer = train_tokenizer(TEXTS, 300)
+    texts = [("fine", "the cat"), ("long", "cat " * 100), ("longer", "dog " * 10_000)]
+    with pytest.raises(CorpusError, match=r"at most 20 tokens.*long \(100 words.*longer \(10000"):
+        tokenise(tokenizer, texts, 20)
+    assert tokenise(tokenizer, [], 20) == []
+
+
+def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no tokenizer can be loaded"):
+        load_tokenizer(tmp_path)
