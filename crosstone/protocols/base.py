@@ -99,7 +99,8 @@ class Fold:
 def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> list[Fold]:
     """The folds of a corpus; no unit stands on both sides of one.
 
-    Classes are spread over grouped folds as evenly as whole units allow. Raises CorpusError where
+    Classes are spread over grouped folds as evenly as whole units allow, where every class has as
+    many utterances as there are folds. Raises CorpusError where
     units are missing or too few, or where an utterance has no label for the target.
     """
     units = _units(corpus, spec)
@@ -179,7 +180,9 @@ def _test_parts(
 def _split(
     units: NDArray[np.object_], classes: NDArray[np.object_], parts: int, spec: ProtocolSpec
 ) -> list[tuple[Rows, Rows]]:
-    splitter = GroupKFold if spec.task == "regression" else StratifiedGroupKFold
+    counts = np.unique(classes.astype(str), return_counts=True)[1]
+    can_stratify = spec.task == "classification" and counts.min() >= parts
+    splitter = StratifiedGroupKFold if can_stratify else GroupKFold
     drawn = splitter(parts, shuffle=True, random_state=spec.fold_seed).split(
         np.zeros(len(units)), classes.astype(str), units.astype(str)
     )

@@ -55,7 +55,8 @@ def test_streams_follow_the_equations(
     output = model(**given)
     audio = model.encode_audio(given["audio"], given["audio_mask"])
     text = model.encode_text(given["text"], given["text_mask"])
-    assert audio is not None and text is not None
+    assert audio is not None
+    assert text is not None
     expected = {}
     for name, own, other in (("audio", audio, text), ("text", text, audio)):
         states = own.values

@@ -1,0 +1,87 @@
+"""From utterances to tensors."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from crosstone.data.batch import IGNORED, Item, Items, Target, collate
+from crosstone.data.codebook import Codes
+from crosstone.data.corpus import Corpus, Source, Utterance
+from crosstone.data.text import train_tokenizer
+from crosstone.errors import CorpusError
+
+
+def test_collate_pads_and_tells_what_is_real() -> None:
+    items = [
+        Item("a", np.ones(3, np.float32), np.array([0, 7, 2]), {"x": 1}, np.array([4, 5])),
+        Item("b", None, np.array([0, 2]), {"x": IGNORED}),
+    ]
+    batch = collate(items)
+    assert batch.audio is not None and batch.text is not None  # noqa: PT018
+    assert batch.audio.mask.tolist() == [[True] * 3, [False] * 3]
+    assert batch.text.lengths.tolist() == [3, 2]
+    assert batch.codes is not None
+    assert batch.codes.tolist() == [[4, 5], [IGNORED, IGNORED]]
+    assert batch.targets["x"].dtype == torch.int64
+    assert set(batch.inputs()) == {"audio", "audio_mask", "text", "text_mask"}
+    moved = batch.to(torch.device("cpu"), torch.float64)
+    assert moved.audio is not None
+    assert moved.audio.values.dtype == torch.float64
+    assert moved.targets["x"].dtype == torch.int64
+
+
+def test_a_modality_that_no_item_has_is_absent() -> None:
+    batch = collate([Item("a", None, np.array([0, 2]))])
+    assert batch.audio is None
+    assert set(batch.inputs()) == {"text", "text_mask"}
+    assert len(batch) == 1
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    rng = np.random.default_rng(0)
+    for name, seconds in (("a", 0.5), ("b", 0.25)):
+        samples = rng.normal(0, 0.1, int(16_000 * seconds))
+        soundfile.write(tmp_path / f"{name}.wav", samples, 16_000)
+    utterances = [
+        Utterance(id="a", audio="a.wav", text="the cat", labels={"emotion": "sad", "score": 1.5}),
+        Utterance(id="b", audio="b.wav", labels={"emotion": "glad"}),
+        Utterance(id="c", text="a dog", labels={"score": -2.0}),
+    ]
+    source = Source(url="", version="", licence="", citation="")
+    return Corpus.write(
+        tmp_path / "corpus", name="c", root=tmp_path, source=source, utterances=utterances
+    )
+
+
+def test_items_carry_what_the_model_takes(corpus: Corpus) -> None:
+    tokenizer = train_tokenizer(["the cat", "a dog"] * 9, 280)
+    codes = Codes.gather([np.array([1, 2]), np.array([3]), np.zeros(0, np.int64)], 640)
+    targets = [Target("emotion", ("glad", "sad")), Target("score")]
+    items = Items(corpus, tokenizer=tokenizer, targets=targets, codes=codes)
+    a, b, c = (items[i] for i in range(3))
+    assert a.audio is not None and len(a.audio) == 8000  # noqa: PT018
+    assert a.targets == {"emotion": 1, "score": 1.5}
+    assert b.text is None
+    assert not items.has_text(1)
+    assert b.targets["emotion"] == 0
+    assert np.isnan(b.targets["score"])
+    assert c.audio is None
+    assert c.targets["emotion"] == IGNORED
+    assert b.codes is not None and b.codes.tolist() == [3]  # noqa: PT018
+    assert items[0].audio is a.audio  # kept
+    view = Items(corpus.select([1]), codes=codes)
+    assert view[0].codes is not None and view[0].codes.tolist() == [3]  # noqa: PT018
+    assert Items(corpus, hears=False)[0].audio is None
+    uncached = Items(corpus, cache_mib=0)
+    assert uncached[0].audio is not uncached[0].audio
+
+
+def test_labels_nobody_knows_are_refused(corpus: Corpus) -> None:
+    with pytest.raises(CorpusError, match="b: label emotion='glad' is not known, expected one of"):
+        Items(corpus, targets=[Target("emotion", ("sad", "calm"))])
+    with pytest.raises(CorpusError, match="a: expected a number as emotion, found 'sad'"):
+        Items(corpus, targets=[Target("emotion")])

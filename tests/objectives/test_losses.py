@@ -1,0 +1,97 @@
+"""Losses against recorded tensors and by hand."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from crosstone.data.batch import IGNORED, Batch
+from crosstone.errors import ConfigError
+from crosstone.models import BaselineConfig, BaselineModel, CMTModel, CrossModalOutput, TaskOutput
+from crosstone.nn.heads import CodewordHead
+from crosstone.objectives import Orthogonality, Supervised
+from crosstone.sequence import Sequence
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "hubert_loss"
+
+
+@pytest.mark.parametrize("case,temperature", [("masked_only", 0.1), ("temp_1", 1.0)])
+def test_codeword_head_equals_the_recorded_hubert_loss(case: str, temperature: float) -> None:
+    golden = load_file(GOLDEN / "hubert_loss.safetensors")
+    recorded = json.loads((GOLDEN / "description.json").read_text())["cases"][case]
+    head = CodewordHead(20, 16, projection=12, temperature=temperature)
+    head.project.weight.data = golden["final_proj.weight"]
+    head.project.bias.data = golden["final_proj.bias"]
+    head.codewords.data = golden["label_embs_concat"]
+    real = golden["mask"].bool() & ~golden["padding_mask"].bool()
+    logits = head(golden["x"][real])
+    loss = F.cross_entropy(logits, golden["target"][real].long(), reduction="sum")
+    assert len(logits) == recorded["sample_size"]
+    assert loss.item() == pytest.approx(recorded["loss_sum"], rel=1e-5)
+    if temperature == 0.1:
+        expected = golden["logits_cway"][real]
+        torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
+
+
+def output(pooled: torch.Tensor, logits: torch.Tensor, **views: torch.Tensor) -> TaskOutput:
+    backbone = CrossModalOutput(audio=None, text=None, pooled=pooled, views=views)
+    return TaskOutput(backbone, {"emotion": logits})
+
+
+def batch_of(targets: torch.Tensor, audio: list[bool], text: list[bool]) -> Batch:
+    def sequence(there: list[bool]) -> Sequence:
+        return Sequence(torch.zeros(len(there), 2), torch.tensor([[t, t] for t in there]))
+
+    ids = tuple(f"u{i}" for i in range(len(targets)))
+    return Batch(ids, sequence(audio), sequence(text), {"emotion": targets})
+
+
+def test_cross_entropy_by_hand_skips_the_unlabelled() -> None:
+    logits = torch.tensor([[0.0, math.log(3.0)], [5.0, 0.0], [0.0, 0.0]])
+    targets = torch.tensor([1, IGNORED, 0])
+    part = Supervised(head="emotion", criterion="cross_entropy")
+    batch = batch_of(targets, [True] * 3, [True] * 3)
+    found = part(output(logits, logits), batch).parts["emotion"]
+    assert found.sum.item() == pytest.approx(math.log(4 / 3) + math.log(2))
+    assert found.count == part.counts(batch)["emotion"] == 2
+
+
+@pytest.mark.parametrize("criterion,expected", [("mse", 1.0 + 4.0), ("l1", 1.0 + 2.0)])
+def test_regression_by_hand(criterion: Any, expected: float) -> None:
+    values = torch.tensor([1.0, 9.0, -1.0])
+    targets = torch.tensor([2.0, float("nan"), 1.0])
+    part = Supervised(head="emotion", criterion=criterion)
+    found = part(output(values, values), batch_of(targets, [True] * 3, [True] * 3)).parts
+    assert found["emotion"].sum.item() == pytest.approx(expected)
+    assert found["emotion"].count == 2
+
+
+@pytest.mark.parametrize("view", ["mean", "first"])
+def test_orthogonality_by_hand(view: Any) -> None:
+    """Eq. 7: |cos|; an item without one of the modalities does not count."""
+    audio = torch.tensor([[3.0, 4.0], [1.0, 0.0], [1.0, 1.0]])
+    text = torch.tensor([[-4.0, 3.0], [-2.0, 0.0], [1.0, 1.0]])
+    made = output(audio, audio, **{"audio_mean": audio, f"text_{view}": text})
+    term = Orthogonality(alpha=10.0, text=view)
+    batch = batch_of(torch.zeros(3), [True] * 3, [True, True, False])
+    part = term(made, batch).parts["orthogonality"]
+    assert part.sum.item() == pytest.approx(0.0 + 1.0)
+    assert (part.count, part.weight) == (2.0, 10.0)
+    assert term.counts(batch) == {"orthogonality": 2.0}
+
+
+def test_orthogonality_needs_equal_widths_and_two_modalities(
+    make_cmt: Callable[..., CMTModel], tiny_configs: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match="equal width, found audio 32 and text 24"):
+        Orthogonality().check(make_cmt(width=24))
+    hears = BaselineModel(BaselineConfig(audio_config=tiny_configs["audio_config"]))
+    with pytest.raises(ConfigError, match="needs audio and text, this model has only audio"):
+        Orthogonality().check(hears)
+    Orthogonality().check(make_cmt())
