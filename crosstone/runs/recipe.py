@@ -152,6 +152,8 @@ class Recipe:
             faults.append(f"{self.stage} uses no labels: set objectives.supervised=null")
         if self.stage != "finetune" and not (asked.masked_text or asked.masked_audio):
             faults.append(f"{self.stage} needs objectives.masked_text or objectives.masked_audio")
+        if self.final_model and self.optim.schedule == "plateau":
+            faults.append("final_model trains on all units, so no schedule can watch validation")
         if not self.seeds:
             faults.append("seeds: expected at least one, found none")
         if faults:

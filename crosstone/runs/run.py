@@ -60,7 +60,8 @@ def train_run(
 ) -> None:
     """Train one run and leave its folder complete: model/, and predictions where it tests.
 
-    corpus: the view that the fold's rows point into; fold None trains on all of it. A folder that
+    corpus: the view that the fold's rows point into; fold None trains on all of it, to the last
+    epoch, since nothing is left to choose another by. A folder that
     is complete already is left as it is when resuming.
     """
     if resume and is_complete(folder, fold):
@@ -77,7 +78,7 @@ def train_run(
         _write_text(folder / "recipe.yaml", dump_recipe(recipe))
         _write_text(folder / "env.json", json.dumps(environment(), indent=2))
     items = _items(recipe, assembly, trained_on, progress)
-    title = folder.name if fold is not None else recipe.title
+    title = recipe.title if fold is None else f"{recipe.title}, {folder.name}"
     probe = None
     if len(recipe_masks(recipe)) == 2 and recipe.model.family == "cmt":
         probe = cross_modal_probe(items, assembly.objective, seed=seed)
@@ -94,7 +95,7 @@ def train_run(
         seed=seed,
         resume=resume,
         score=validation,
-        selection="last" if protocol is None or protocol.selection == "last" else "best",
+        selection="last" if validation is None else "best",
         watch=protocol.metric if protocol is not None else "loss",
         higher_is_better=protocol is not None and protocol.metric not in LOWER_IS_BETTER,
         probe=probe,

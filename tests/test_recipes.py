@@ -1,0 +1,86 @@
+"""Every shipped recipe resolves, and builds: the large ones on the meta device."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import HubertConfig, RobertaConfig
+
+from crosstone.errors import ConfigError
+from crosstone.models import FAMILIES
+from crosstone.models.cmt import PRESETS
+from crosstone.models.towers import BUILTIN_AUDIO, BUILTIN_TEXT
+from crosstone.runs.recipe import RECIPES, find_recipe, load_recipe
+
+NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def test_none_is_lost() -> None:
+    assert len(NAMES) == 13
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recipe_resolves_and_its_parts_exist(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.model.family in FAMILIES
+    assert recipe.model.preset is None or recipe.model.preset in PRESETS
+    for encoder, built_in in (
+        (recipe.model.audio_encoder, BUILTIN_AUDIO),
+        (recipe.model.text_encoder, BUILTIN_TEXT),
+    ):
+        assert encoder is None or encoder in built_in or "large" in encoder
+    config = FAMILIES[recipe.model.family].config_class
+    if recipe.model.preset is not None:
+        hubert = HubertConfig(hidden_size=1024, num_attention_heads=16, num_hidden_layers=1)
+        roberta = RobertaConfig(hidden_size=1024, num_attention_heads=16, num_hidden_layers=1)
+        fields = {**PRESETS[recipe.model.preset], **recipe.model.config}
+        with torch.device("meta"):
+            model = FAMILIES[recipe.model.family](
+                config(audio_config=hubert, text_config=roberta, **fields)
+            )
+        assert len(model.audio_blocks) == PRESETS[recipe.model.preset]["num_layers"]
+
+
+def test_paper_hyperparameters_stand_in_the_recipes() -> None:
+    """§4.2.1 and §4.2.2 of Chu et al. 2022."""
+    pretrain, finetune = load_recipe("cmt-base-pretrain"), load_recipe("cmt-base-finetune")
+    assert (pretrain.optim.name, pretrain.optim.lr, pretrain.optim.schedule) == (
+        "adamw",
+        5e-5,
+        "linear",
+    )
+    assert (pretrain.training.batch_size, pretrain.training.steps) == (256, 100_000)
+    assert pretrain.objectives.masked_audio is not None
+    assert pretrain.objectives.masked_text is not None
+    assert pretrain.objectives.masked_text.probability == 0.15
+    audio = pretrain.objectives.masked_audio
+    assert (audio.start_probability, audio.span) == (0.075, 10)
+    assert (finetune.optim.name, finetune.optim.lr) == ("adam", 1e-5)
+    assert (finetune.training.batch_size, finetune.training.epochs) == (16, 25)
+    assert finetune.objectives.orthogonality is not None
+    assert finetune.objectives.orthogonality.alpha == 10
+
+
+def test_a_recipe_nobody_ships_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"no such file, and none shipped .*cmt-base-pretrain"):
+        find_recipe("cmt-bass-pretrain", Path())
+
+
+@pytest.mark.parametrize(
+    "overrides,said",
+    [
+        (["optim.lrr=1"], "unknown key 'optim.lrr', did you mean 'lr'"),
+        (["objectives.supervised=null"], "finetune needs protocol and objectives.supervised"),
+        (["stage=pretrain"], "pretrain uses no labels"),
+        (["seeds=[]"], "seeds: expected at least one"),
+        (["training.epochs=3", "training.steps=3"], "exactly one of epochs and steps"),
+        (["protocol.train_fraction=2"], "train_fraction expects a share"),
+    ],
+)
+def test_recipes_that_cannot_be(overrides: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_recipe("twokey-finetune", overrides)
+    with pytest.raises(ConfigError, match=r"pretrain needs objectives\.masked_text or"):
+        load_recipe(
+            "twokey-pretrain", ["objectives.masked_text=null", "objectives.masked_audio=null"]
+        )
