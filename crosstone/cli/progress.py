@@ -20,32 +20,29 @@ _LINE_EVERY = 10.0
 
 
 class Bars:
-    """One bar at a time, named after what is being done."""
+    """A bar for everything that is being done, named after it; a bar that is full goes."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task: TaskID | None = None
-        self._title = ""
-        self._said = 0.0
+        self._tasks: dict[str, TaskID] = {}
+        self._said: dict[str, float] = {}
 
     def __call__(self, title: str, done: int, total: int) -> None:
         """Show that `done` of `total` are done."""
         if not self._progress.console.is_terminal:
             self._line(title, done, total)
             return
-        if title != self._title or self._task is None:
-            if self._task is not None:
-                self._progress.remove_task(self._task)
-            self._task = self._progress.add_task(title, total=total)
-            self._title = title
-        self._progress.update(self._task, completed=done, total=total)
+        if title not in self._tasks:
+            self._tasks[title] = self._progress.add_task(title, total=total)
+        self._progress.update(self._tasks[title], completed=done, total=total)
+        if done >= total:
+            self._progress.remove_task(self._tasks.pop(title))
 
     def _line(self, title: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if title != self._title or done == total or now - self._said > _LINE_EVERY:
-            if title != self._title or done == total:
-                print(f"{title}: {done}/{total}", file=sys.stderr, flush=True)
-            self._title, self._said = title, now
+        if done >= total or now - self._said.get(title, -_LINE_EVERY) >= _LINE_EVERY:
+            print(f"{title}: {done}/{total}", file=sys.stderr, flush=True)
+            self._said[title] = now
 
 
 @contextmanager

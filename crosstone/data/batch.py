@@ -181,6 +181,17 @@ class Items:
                 for row in self._targets:
                     row[target.name] = int(row[target.name])
         self._texts = tokenise(tokenizer, texts, max_tokens)
+        self.lengths = self._lengths()
+        """What an item costs: seconds where it is heard, else tokens, (N,)."""
+
+    def _lengths(self) -> NDArray[np.float32]:
+        if self.hears:
+            return np.nan_to_num(self.corpus.durations)
+        tokens = [
+            len(self._texts[self._text_of[i]]) if i in self._text_of else 0
+            for i in range(len(self))
+        ]
+        return np.array(tokens, dtype=np.float32)
 
     def __len__(self) -> int:
         return len(self.corpus)

@@ -36,6 +36,8 @@ class BatchPlan:
     """The batches of every epoch, cut for one process out of `world`.
 
     A batch is `batch_size` neighbours of the epoch's order, a pure function of (seed, epoch).
+    With `lengths`, items drawn for `pool` batches are sorted by length before they are cut, and the
+    batches shuffled, so that little is padded; what falls into one batch is then alike in length.
     Process r takes its items r, r + world, … and cuts them into micro-batches (None: one). Every
     process runs the same number of micro-batches, since each forward pass of a distributed model
     may wait for the others; one that has no item left runs an echo. So no item is dropped, the
@@ -49,6 +51,8 @@ class BatchPlan:
     micro_batch_size: int | None = None
     rank: int = 0
     world: int = 1
+    lengths: NDArray[np.float32] | None = None
+    pool: int = 16
 
     @property
     def steps_per_epoch(self) -> int:
@@ -57,7 +61,16 @@ class BatchPlan:
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """The epoch's permutation of all items, the same on every process."""
-        return np.random.default_rng([self.seed, epoch]).permutation(self.items)
+        rng = np.random.default_rng([self.seed, epoch])
+        drawn = rng.permutation(self.items)
+        if self.lengths is None or self.pool < 2:
+            return drawn
+        size = self.pool * self.batch_size
+        pools = [drawn[at : at + size] for at in range(0, self.items, size)]
+        alike = np.concatenate([p[np.argsort(self.lengths[p], kind="stable")] for p in pools])
+        full = self.items // self.batch_size
+        batches = alike[: full * self.batch_size].reshape(full, self.batch_size)
+        return np.concatenate([batches[rng.permutation(full)].ravel(), alike[batches.size :]])
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[list[MicroBatch]]:
         """This process's micro-batches of each batch of the epoch, from batch `start` on."""

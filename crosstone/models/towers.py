@@ -21,7 +21,12 @@ from crosstone.models.task import TaskConfig, load_task
 from crosstone.nn.logmel import LogMelConfig
 
 BUILTIN_AUDIO: dict[str, dict[str, Any]] = {
-    "logmel-tiny": {"hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 256},
+    "logmel-tiny": {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "intermediate_size": 256,
+        "conv_strides": [2],
+    },
     "logmel-small": {"hidden_size": 128, "num_hidden_layers": 4, "intermediate_size": 512},
     "hubert-tiny": {
         "hidden_size": 64,

@@ -1,8 +1,10 @@
 """The demonstration: every stage of CMT on the embedded corpus, against what it must beat."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,13 @@ from crosstone.data.corpora import CORPORA
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError
 from crosstone.inference.predictor import Predictor
-from crosstone.runs.codes import make_codebook
+from crosstone.runs.codes import codes_of, make_codebook
 from crosstone.runs.comparison import paired_table
-from crosstone.runs.recipe import load_recipe
+from crosstone.runs.corpora import known_faults
+from crosstone.runs.pool import Done, RunPool
+from crosstone.runs.recipe import DataSpec, load_recipe
 from crosstone.runs.report import write_report
 from crosstone.runs.run import Progress
-from crosstone.runs.runset import run
 from crosstone.training import peak_memory_mib, read_log
 
 FEW_LABELS = 0.2
@@ -36,12 +39,14 @@ class Demo:
     def __init__(self, out: Path, law: str, seed: int, progress: Progress | None) -> None:
         self.out, self.law, self.seed, self.progress = out, law, seed, progress
         self.seconds: dict[str, float] = {}
+        self.peaks: dict[int, float] = {}
         self.corpus = out / "corpus"
         self.mfcc_codes = out / "codebooks" / "mfcc.safetensors"
         self.codes = out / "codebooks" / "audio-tower.safetensors"
 
     @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
+    def timed(self, name: str) -> Iterator[None]:
+        """Count the seconds of a stage."""
         begun = time.monotonic()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begun
@@ -54,23 +59,26 @@ class Demo:
         return tick
 
     def prepare(self) -> Corpus:
-        """Write and speak the corpus, and fit the first codewords."""
-        with self._timed("synthesis"):
+        """Write, speak and check the corpus, and fit the first codewords."""
+        with self.timed("synthesis"):
             corpus = CORPORA["twokey"](
                 self.out,
                 self.corpus,
                 law=self.law,
                 seed=self.seed,
+                labelled=4000,
                 text_only=6000,
                 progress=self._tick("speaking the corpus"),
             )
-        with self._timed("codebooks"):
+        with self.timed("check"):
+            known_faults(corpus, DataSpec().max_seconds, self.progress)
+        with self.timed("codebooks"):
             self._codebook(corpus, self.mfcc_codes, encoder=None)
         return corpus
 
     def _codebook(self, corpus: Corpus, path: Path, *, encoder: str | None) -> None:
         unlabelled = corpus.where(lambda utterance: utterance.split == "unlabelled")
-        make_codebook(
+        codebook = make_codebook(
             unlabelled,
             path,
             encoder=encoder,
@@ -79,65 +87,74 @@ class Demo:
             sample=0.25,
             max_iter=20,
             seed=self.seed,
-            progress=self._tick("codewords"),
+            progress=self._tick("fitting codewords"),
         )
+        codes_of(corpus, codebook, self._tick("labelling frames"))
 
-    def pretrain(self, corpus: Corpus) -> None:
-        """Stage 0, one tower at a time, then the joint stage and its adaptation."""
+    def train(self, corpus: Corpus, pool: RunPool) -> list[Path]:
+        """Stage 0, the joint stage, its adaptation, and every system of the table.
+
+        All systems start from the same stage-0 encoders; those that need no joint pretraining are
+        fine-tuned beside it. Gives the run sets in the order of the table.
+        """
         masked = "objectives.masked_audio.codebook="
-        with self._timed("stage 0: audio tower"):
-            self._run("twokey-audio-tower", "audio-tower", f"{masked}{self.mfcc_codes}")
-        with self._timed("stage 0: text tower"):
-            self._run("twokey-text-tower", "text-tower")
-        with self._timed("codebooks"):
+        audio = self._submit(
+            pool, "twokey-audio-tower", "audio-tower", f"{masked}{self.mfcc_codes}"
+        )
+        text = self._submit(pool, "twokey-text-tower", "text-tower")
+        self._wait("stage 0: audio tower", audio)
+        self._wait("stage 0: text tower", text)
+        waiting = {name: self._finetune(pool, name, self._towers(name)) for name in RIVALS[:1]}
+        with self.timed("codebooks"):
             self._codebook(corpus, self.codes, encoder=str(self.out / "audio-tower"))
-        with self._timed("pretraining"):
-            self._run("twokey-pretrain", "pretrain", f"{masked}{self.codes}", *self._towers("cmt"))
-        with self._timed("adaptation"):
-            init = f"model.init={self.out / 'pretrain'}"
-            self._run("twokey-adapt", "adapt", f"{masked}{self.codes}", init)
+        codes = f"{masked}{self.codes}"
+        joint = self._submit(pool, "twokey-pretrain", "pretrain", codes, *self._towers(FRESH))
+        for name in (*RIVALS[1:], FRESH):
+            waiting[name] = self._finetune(pool, name, self._towers(name))
+        waiting[FRESH + _FEW] = self._finetune(pool, FRESH + _FEW, self._towers(FRESH))
+        self._wait("pretraining", joint)
+        start = f"model.init={self.out / 'pretrain'}"
+        adapted = self._submit(pool, "twokey-adapt", "adapt", codes, start)
+        for name in (PRETRAINED, PRETRAINED + _FEW):
+            waiting[name] = self._finetune(pool, name, [start])
+        self._wait("adaptation", adapted)
+        start = f"model.init={self.out / 'adapt'}"
+        for name in (ADAPTED, ADAPTED + _FEW):
+            waiting[name] = self._finetune(pool, name, [start])
+        done = {name: self._wait(f"fine-tuning: {name}", f) for name, f in waiting.items()}
+        whole = (*RIVALS, FRESH, PRETRAINED, ADAPTED)
+        return [done[name] for name in (*whole, *(n + _FEW for n in whole if n + _FEW in done))]
 
-    def finetune(self) -> list[Path]:
-        """Every system of the table from the same stage-0 encoders."""
-        systems = {
-            "audio only": self._towers("audio"),
-            "text only": self._towers("text"),
-            "shallow fusion": self._towers("shallow"),
-            FRESH: self._towers("cmt"),
-            PRETRAINED: ["model.family=cmt", f"model.init={self.out / 'pretrain'}"],
-            ADAPTED: ["model.family=cmt", f"model.init={self.out / 'adapt'}"],
-        }
-        run_sets = []
-        for name, model in systems.items():
-            folder = name.lower().replace(",", "").replace(" ", "-")
-            with self._timed(f"fine-tuning: {name}"):
-                run_sets.append(self._run("twokey-finetune", folder, f"name='{name}'", *model))
-        for name in (FRESH, PRETRAINED, ADAPTED):
-            folder = name.lower().replace(",", "").replace(" ", "-") + "-few-labels"
-            with self._timed(f"fine-tuning: {name}{_FEW}"):
-                few = self._run(
-                    "twokey-finetune-few",
-                    folder,
-                    f"name='{name}{_FEW}'",
-                    f"protocol.train_fraction={FEW_LABELS}",
-                    *systems[name],
-                )
-            run_sets.append(few)
-        return run_sets
-
-    def _towers(self, family: str) -> list[str]:
-        overrides = [f"model.family={family}"]
-        if family != "text":
+    def _towers(self, system: str) -> list[str]:
+        family = {"audio only": "audio", "text only": "text", "shallow fusion": "shallow"}
+        overrides = [f"model.family={family.get(system, 'cmt')}"]
+        if system != "text only":
             overrides.append(f"model.audio_encoder={self.out / 'audio-tower'}")
-        if family != "audio":
+        if system != "audio only":
             overrides.append(f"model.text_encoder={self.out / 'text-tower'}")
         return overrides
 
-    def _run(self, recipe: str, folder: str, *overrides: str) -> Path:
+    def _finetune(self, pool: RunPool, name: str, model: list[str]) -> "Future[Done]":
+        recipe = "twokey-finetune-cmt" if name.startswith("CMT") else "twokey-finetune"
+        if name.endswith(_FEW):
+            recipe = "twokey-finetune-few-cmt"
+        folder = name.lower().replace(",", "").replace("% of the", "").replace(" ", "-")
+        return self._submit(pool, recipe, folder, f"name='{name}'", *model)
+
+    def _submit(self, pool: RunPool, recipe: str, folder: str, *overrides: str) -> "Future[Done]":
         common = [f"data.corpus={self.corpus}", f"seeds=[{self.seed}]"]
-        out = self.out / folder
-        run(load_recipe(recipe, [*common, *overrides]), out, progress=self.progress)
-        return out
+        return pool.submit(load_recipe(recipe, [*common, *overrides]), self.out / folder)
+
+    def _wait(self, stage: str, future: "Future[Done]") -> Path:
+        done = future.result()
+        self.seconds[stage] = done.seconds
+        self.peaks[done.process] = max(self.peaks.get(done.process, 0.0), done.peak_memory_mib)
+        return done.folder
+
+    @property
+    def peak_memory_mib(self) -> float:
+        """This process's peak and its workers' together, an upper bound."""
+        return (peak_memory_mib() or 0.0) + sum(self.peaks.values())
 
 
 def run_demo(
@@ -154,12 +171,12 @@ def run_demo(
     begun = time.monotonic()
     demo = Demo(out, law, seed, progress)
     corpus = demo.prepare()
-    demo.pretrain(corpus)
-    run_sets = demo.finetune()
+    with RunPool(min(2, os.cpu_count() or 1), progress) as pool:
+        run_sets = demo.train(corpus, pool)
     pairs = [(ADAPTED, rival) for rival in (*RIVALS, FRESH, PRETRAINED)]
     pairs += [(PRETRAINED, FRESH)]
     pairs += [(f"{a}{_FEW}", f"{b}{_FEW}") for a, b in ((ADAPTED, FRESH), (PRETRAINED, FRESH))]
-    with demo._timed("report"):
+    with demo.timed("report"):
         table = paired_table(run_sets, pairs=pairs)[0]
         summary = {
             "law": law,
@@ -181,7 +198,7 @@ def run_demo(
         }
         summary |= {
             "seconds": {**demo.seconds, "total": time.monotonic() - begun},
-            "peak_memory_mib": peak_memory_mib(),
+            "peak_memory_mib": demo.peak_memory_mib,
         }
         write_report(
             run_sets,
@@ -192,7 +209,7 @@ def run_demo(
                 ADAPTED: out / "adapt" / f"fold-0-seed-{seed}",
             },
             stage_seconds=demo.seconds,
-            peak_memory_mib=peak_memory_mib(),
+            peak_memory_mib=demo.peak_memory_mib,
             title=f"crosstone demo: {law}",
         )
     (out / "summary.json").write_text(

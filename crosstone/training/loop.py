@@ -91,6 +91,8 @@ def fit(
         seed=seed,
         rank=accelerator.process_index,
         world=accelerator.num_processes,
+        lengths=getattr(items, "lengths", None),
+        pool=training.length_pool,
     )
     spec = {k: v for k, v in dataclasses.asdict(training).items() if k not in _MAY_CHANGE}
     fingerprint = {

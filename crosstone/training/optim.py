@@ -166,7 +166,14 @@ def build_optimizer(model: nn.Module, spec: OptimSpec) -> Optimizer:
             groups, spec.lr, spec.betas, spec.eps or 1e-6, decay, clip_each=spec.clip_each
         )
     kind = Adam if spec.name == "adam" else AdamW
-    return kind(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps or 1e-8, weight_decay=decay)
+    return kind(
+        groups,
+        lr=spec.lr,
+        betas=spec.betas,
+        eps=spec.eps or 1e-8,
+        weight_decay=decay,
+        fused=True,
+    )
 
 
 class Schedule:

@@ -27,6 +27,8 @@ class TrainingSpec:
     """Whether to train on the CPU even where an accelerator is at hand."""
     deterministic: bool = True
     """Whether CUDA is held to kernels that repeat bit for bit, some of them slower."""
+    length_pool: int = 1
+    """Batches whose items are sorted by length together, so that little is padded; 1: none are."""
     workers: int = 0
     """Processes that read items ahead, each spawned anew (0: read in the training process)."""
     checkpoint_every: int = 200
@@ -44,7 +46,7 @@ class TrainingSpec:
             for name, least in (
                 *((name, 1) for name in ("batch_size", "micro_batch_size", "epochs", "steps")),
                 *((name, 1) for name in ("checkpoint_every", "keep_checkpoints", "log_every")),
-                *(("eval_every_epochs", 1), ("workers", 0)),
+                *(("eval_every_epochs", 1), ("workers", 0), ("length_pool", 1)),
             )
             if (value := getattr(self, name)) is not None and value < least
         ]

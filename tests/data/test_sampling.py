@@ -89,3 +89,19 @@ def test_an_item_that_cannot_be_read_keeps_its_sentence():
     stream = BatchStream(Letters(), joined, BatchPlan(items=6, batch_size=6, seed=0))
     with pytest.raises(CrosstoneError, match=r"^item 5: expected sound, found silence$"):
         list(stream.epoch(1))
+
+
+def test_a_pool_sorts_by_length_and_drops_nothing() -> None:
+    lengths = np.random.default_rng(0).uniform(1, 20, 103).astype(np.float32)
+    plan = BatchPlan(items=103, batch_size=8, seed=1, lengths=lengths, pool=4)
+    blind = BatchPlan(items=103, batch_size=8, seed=1, lengths=lengths, pool=1)
+
+    def padded(order: np.ndarray) -> float:
+        cuts = [lengths[order[at : at + 8]] for at in range(0, 103, 8)]
+        return 1 - lengths.sum() / sum(len(cut) * cut.max() for cut in cuts)
+
+    for epoch in (1, 2):
+        order = plan.order(epoch)
+        assert sorted(order.tolist()) == list(range(103))
+        assert padded(order) < 0.5 * padded(blind.order(epoch))
+    assert not np.array_equal(plan.order(1), plan.order(2))

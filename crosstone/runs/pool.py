@@ -1,0 +1,91 @@
+"""Runs side by side, each in a process of its own."""
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from crosstone.runs.recipe import Recipe
+from crosstone.runs.runset import run
+from crosstone.training import peak_memory_mib
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run set that a pool has filled, and what it took."""
+
+    folder: Path
+    seconds: float
+    process: int
+    peak_memory_mib: float
+
+
+class RunPool:
+    """Fills run sets two or more at a time, sharing the cores.
+
+    A small model spends its time between operations: two processes of one thread each get nearly
+    twice as far as one process of two threads. Use as a context manager; progress is called from a
+    thread of this process.
+    """
+
+    def __init__(self, size: int, progress: Callable[[str, int, int], None] | None = None) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._messages: Any = context.Queue()
+        self._progress = progress
+        threads = max(1, (os.cpu_count() or 1) // size)
+        self._pool = ProcessPoolExecutor(size, context, _begin, (self._messages, threads))
+        self._relay = threading.Thread(target=self._pass_on, daemon=True)
+
+    def __enter__(self) -> "RunPool":
+        self._relay.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._messages.put(None)
+        self._relay.join()
+
+    def submit(self, recipe: Recipe, out: Path) -> "Future[Done]":
+        """Queue one run set; its error is raised by the future's result."""
+        return self._pool.submit(_fill, recipe, out)
+
+    def _pass_on(self) -> None:
+        while (message := self._messages.get()) is not None:
+            if self._progress is not None:
+                self._progress(*message)
+
+
+class _Teller:
+    """Where a worker process says how far it is."""
+
+    messages: Any = None
+
+    def __call__(self, title: str, done: int, total: int) -> None:
+        self.messages.put((title, done, total))
+
+
+_TELL = _Teller()
+
+
+def _begin(messages: Any, threads: int) -> None:
+    _TELL.messages = messages
+    torch.set_num_threads(threads)
+
+
+def _fill(recipe: Recipe, out: Path) -> Done:
+    begun = time.monotonic()
+    run(recipe, out, progress=_TELL)
+    return Done(out, time.monotonic() - begun, os.getpid(), peak_memory_mib() or 0.0)
