@@ -1,7 +1,7 @@
 """Codebooks and codewords of a corpus: running an encoder, or MFCC, over its recordings."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,10 @@ from crosstone.nn.features import MFCC
 from crosstone.sequence import Sequence
 
 Progress = Callable[[int, int], None]
-Features = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Features = Callable[[list[torch.Tensor]], list[NDArray[np.float32]]]
+
+_BATCH = 16
+"""Recordings that an encoder hears at once."""
 
 
 def make_codebook(
@@ -65,10 +68,7 @@ def make_codebook(
             "weights": _weights_hash(tower),
         }
     made_by |= {"corpus": corpus.name, "corpus_hash": corpus.hash, "sample": sample, "seed": seed}
-    features_of = _features(made_by)
-    frames = np.concatenate(
-        [features_of(audio) for audio in _audio(corpus, rows, made_by["sampling_rate"], progress)]
-    )
+    frames = np.concatenate([found for _, found in _heard(corpus, rows, made_by, progress)])
     if len(frames) > max_frames:
         frames = frames[np.sort(rng.permutation(len(frames))[:max_frames])]
     codebook = fit_codebook(frames, num_codes, made_by, seed=seed, max_iter=max_iter)
@@ -83,34 +83,49 @@ def codes_of(corpus: Corpus, codebook: Codebook, progress: Progress | None = Non
     kept = Codes.load(path, corpus=whole.hash, codebook=codebook.hash)
     if kept is not None:
         return kept
-    features_of = _features(codebook.made_by)
     codes: list[NDArray[np.int64]] = [np.zeros(0, np.int64)] * len(whole)
     rows = np.array([i for i, u in enumerate(whole) if u.audio], dtype=np.int64)
-    recordings = _audio(whole, rows, int(codebook.made_by["sampling_rate"]), progress)
-    for row, audio in zip(rows, recordings, strict=True):
-        codes[int(row)] = codebook.assign(features_of(audio))
+    for row, features in _heard(whole, rows, codebook.made_by, progress):
+        codes[row] = codebook.assign(features)
     gathered = Codes.gather(codes, codebook.stride)
     gathered.save(path, corpus=whole.hash, codebook=codebook.hash)
     return gathered
 
 
-def _audio(
-    corpus: Corpus, rows: NDArray[np.int64], rate: int, progress: Progress | None
-) -> Iterator[NDArray[np.float32]]:
-    for done, row in enumerate(rows, start=1):
-        utterance = corpus[int(row)]
-        path = corpus.audio_path(utterance)
-        assert path is not None
-        yield read_audio(path, start=utterance.start, end=utterance.end, sampling_rate=rate)
+def _heard(
+    corpus: Corpus,
+    rows: NDArray[np.int64],
+    made_by: Mapping[str, Any],
+    progress: Progress | None,
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """(row, features (T, D)) of each recording, by length, so that what is batched is alike."""
+    features_of = _features(made_by)
+    lengths = np.nan_to_num(corpus.durations[rows])
+    order = rows[np.argsort(lengths, kind="stable")]
+    for start in range(0, len(order), _BATCH):
+        batch = order[start : start + _BATCH]
+        recordings = []
+        for row in batch:
+            utterance = corpus[int(row)]
+            path = corpus.audio_path(utterance)
+            assert path is not None
+            audio = read_audio(
+                path,
+                start=utterance.start,
+                end=utterance.end,
+                sampling_rate=int(made_by["sampling_rate"]),
+            )
+            recordings.append(torch.from_numpy(audio))
+        yield from zip(map(int, batch), features_of(recordings), strict=True)
         if progress is not None:
-            progress(done, len(rows))
+            progress(min(start + _BATCH, len(order)), len(order))
 
 
-def _features(made_by: Any) -> Features:
-    """What turns a waveform into the frames that a codebook was fitted on."""
+def _features(made_by: Mapping[str, Any]) -> Features:
+    """What turns waveforms into the frames that a codebook was fitted on."""
     if made_by["features"] == "mfcc":
         mfcc = MFCC(int(made_by["sampling_rate"]), int(made_by["stride"]))
-        return lambda audio: mfcc(torch.from_numpy(audio)).numpy()
+        return lambda recordings: [mfcc(audio).numpy() for audio in recordings]
     tower = audio_tower(made_by["features"])
     if _weights_hash(tower) != made_by["weights"]:
         raise ConfigError(
@@ -124,11 +139,9 @@ def _features(made_by: Any) -> Features:
     encoder.model.load_state_dict(tower.weights)
 
     @torch.inference_mode()
-    def encode(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        states: NDArray[np.float32] = (
-            encoder(Sequence.pad([torch.from_numpy(audio)])).values[0].numpy()
-        )
-        return states
+    def encode(recordings: list[torch.Tensor]) -> list[NDArray[np.float32]]:
+        states = encoder(Sequence.pad(recordings))
+        return [row[real].numpy() for row, real in zip(states.values, states.mask, strict=True)]
 
     return encode
 

@@ -66,7 +66,7 @@ class Demo:
                 self.corpus,
                 law=self.law,
                 seed=self.seed,
-                labelled=4000,
+                labelled=5000,
                 text_only=6000,
                 progress=self._tick("speaking the corpus"),
             )
@@ -192,7 +192,7 @@ def run_demo(
                 }
                 for system in table["systems"]
             },
-            "differences": table["differences"],
+            "differences": [d for d in table["differences"] if (d["first"], d["second"]) in pairs],
             "probe": _last_probe(out / "pretrain" / "log.jsonl"),
             "prediction": _ask(out, corpus),
         }
