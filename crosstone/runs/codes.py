@@ -77,18 +77,20 @@ def make_codebook(
 
 
 def codes_of(corpus: Corpus, codebook: Codebook, progress: Progress | None = None) -> Codes:
-    """The codewords of every recording in a corpus's folder, kept beside its manifest."""
-    whole = Corpus.open(corpus.folder)
-    path = corpus.folder / "codes" / f"{codebook.hash}.safetensors"
-    kept = Codes.load(path, corpus=whole.hash, codebook=codebook.hash)
+    """The codewords of a corpus's recordings by row of its folder, kept beside its manifest.
+
+    Rows outside a view have none.
+    """
+    path = corpus.folder / "codes" / f"{codebook.hash}-{corpus.hash}.safetensors"
+    kept = Codes.load(path, corpus=corpus.hash, codebook=codebook.hash)
     if kept is not None:
         return kept
-    codes: list[NDArray[np.int64]] = [np.zeros(0, np.int64)] * len(whole)
-    rows = np.array([i for i, u in enumerate(whole) if u.audio], dtype=np.int64)
-    for row, features in _heard(whole, rows, codebook.made_by, progress):
-        codes[row] = codebook.assign(features)
+    codes = [np.zeros(0, np.int64)] * len(Corpus.open(corpus.folder))
+    rows = np.array([i for i, u in enumerate(corpus) if u.audio], dtype=np.int64)
+    for row, features in _heard(corpus, rows, codebook.made_by, progress):
+        codes[int(corpus.base_indices[row])] = codebook.assign(features)
     gathered = Codes.gather(codes, codebook.stride)
-    gathered.save(path, corpus=whole.hash, codebook=codebook.hash)
+    gathered.save(path, corpus=corpus.hash, codebook=codebook.hash)
     return gathered
 
 

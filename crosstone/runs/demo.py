@@ -13,7 +13,7 @@ from crosstone.data.corpora import CORPORA
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError
 from crosstone.inference.predictor import Predictor
-from crosstone.runs.codes import codes_of, make_codebook
+from crosstone.runs.codes import make_codebook
 from crosstone.runs.comparison import paired_table
 from crosstone.runs.corpora import known_faults
 from crosstone.runs.pool import Done, RunPool
@@ -78,7 +78,7 @@ class Demo:
 
     def _codebook(self, corpus: Corpus, path: Path, *, encoder: str | None) -> None:
         unlabelled = corpus.where(lambda utterance: utterance.split == "unlabelled")
-        codebook = make_codebook(
+        make_codebook(
             unlabelled,
             path,
             encoder=encoder,
@@ -89,7 +89,6 @@ class Demo:
             seed=self.seed,
             progress=self._tick("fitting codewords"),
         )
-        codes_of(corpus, codebook, self._tick("labelling frames"))
 
     def train(self, corpus: Corpus, pool: RunPool) -> list[Path]:
         """Stage 0, the joint stage, its adaptation, and every system of the table.

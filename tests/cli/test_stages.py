@@ -59,7 +59,15 @@ def test_every_stage_and_family(crosstone: Any, twokey: Path, tmp_path: Path) ->
         stage("finetune", "twokey-finetune", "fresh", *towers, "name=fresh", *fine),
         stage("finetune", "twokey-finetune", "both", "model.family=shallow", *towers, *fine),
         stage("finetune", "twokey-finetune", "ear", "model.family=audio", towers[0], *fine),
-        stage("finetune", "twokey-finetune", "eye", "model.family=text", towers[1], *fine),
+        stage(
+            "finetune",
+            "twokey-finetune",
+            "eye",
+            "model.family=text",
+            towers[1],
+            *fine,
+            "training.steps=200",
+        ),
     ]
     for folder in run_sets:
         scores = json.loads((folder / "scores.json").read_text())

@@ -72,12 +72,24 @@ def test_items_carry_what_the_model_takes(corpus: Corpus) -> None:
     assert c.audio is None
     assert c.targets["emotion"] == IGNORED
     assert b.codes is not None and b.codes.tolist() == [3]  # noqa: PT018
-    assert items[0].audio is a.audio  # kept
+    kept = items[0].audio
+    assert kept is not None and np.array_equal(kept, a.audio)  # noqa: PT018
+    assert items._cache[0].dtype == np.int16
     view = Items(corpus.select([1]), codes=codes)
     assert view[0].codes is not None and view[0].codes.tolist() == [3]  # noqa: PT018
     assert Items(corpus, hears=False)[0].audio is None
     uncached = Items(corpus, cache_mib=0)
-    assert uncached[0].audio is not uncached[0].audio
+    assert np.array_equal(uncached[0].audio, a.audio)
+    assert not uncached._cache
+
+
+def test_audio_that_16_bits_cannot_hold_is_kept_whole(corpus: Corpus) -> None:
+    samples = np.random.default_rng(1).normal(0, 0.1, 8000)
+    soundfile.write(corpus.root / "a.wav", samples, 16_000, subtype="FLOAT")
+    items = Items(corpus)
+    first, again = items[0].audio, items[0].audio
+    assert first is not None and np.array_equal(first, again)  # noqa: PT018
+    assert items._cache[0].dtype == np.float32
 
 
 def test_labels_nobody_knows_are_refused(corpus: Corpus) -> None:
