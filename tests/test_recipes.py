@@ -75,11 +75,18 @@ def test_a_recipe_nobody_ships_is_named() -> None:
         (["seeds=[]"], "seeds: expected at least one"),
         (["training.epochs=3", "training.steps=3"], "exactly one of epochs and steps"),
         (["protocol.train_fraction=2"], "train_fraction expects a share"),
+        (["data.transductive=true"], "data.transductive is for stages without labels"),
+        (["protocol=null", "seeds=[0, 1]"], "expected one seed"),
+        (["objectives.orthogonality.alpha=-1"], "alpha expects 0 or more"),
+        (["final_model=true", "optim.schedule=plateau"], "no schedule can watch validation"),
     ],
 )
 def test_recipes_that_cannot_be(overrides: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load_recipe("twokey-finetune", overrides)
+    for bad in ("masked_text.probability=15", "masked_audio.start_probability=0"):
+        with pytest.raises(ConfigError, match=r"expects a share in \(0, 1\]"):
+            load_recipe("twokey-pretrain", [f"objectives.{bad}"])
     with pytest.raises(ConfigError, match=r"pretrain needs objectives\.masked_text or"):
         load_recipe(
             "twokey-pretrain", ["objectives.masked_text=null", "objectives.masked_audio=null"]

@@ -34,7 +34,10 @@ def prepare(
         key, sign, text = setting.partition("=")
         if not sign:
             raise ConfigError(f"--set {setting}: expected key=value, as in law=quadrants")
-        options[key] = yaml.safe_load(text)
+        try:
+            options[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {setting}: the value is not valid YAML") from error
     with bars() as show:
         try:
             corpus = CORPORA[name](

@@ -180,6 +180,18 @@ class Items:
             if target.labels:
                 for row in self._targets:
                     row[target.name] = int(row[target.name])
+        unusable = [
+            u.id
+            for i, u in enumerate(corpus)
+            if not (hears and u.audio is not None) and i not in self._text_of
+        ]
+        if unusable:
+            takes = " or ".join(n for n, t in (("audio", hears), ("text", tokenizer)) if t)
+            raise CorpusError(
+                f"{corpus.name}: {len(unusable)} of {len(corpus)} utterances have no {takes}, "
+                f"all that this model takes (first: {', '.join(unusable[:5])}); leave them out or "
+                "choose a family that takes what they have"
+            )
         self._texts = tokenise(tokenizer, texts, max_tokens)
         self.lengths = self._lengths()
         """What an item costs: seconds where it is heard, else tokens, (N,)."""

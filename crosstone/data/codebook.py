@@ -5,6 +5,7 @@ Arrays in, arrays out: running an encoder over a corpus is the work of runs.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +163,7 @@ class Codes:
     def save(self, path: Path, *, corpus: str, codebook: str) -> None:
         """Write the codes with the hashes of the corpus and the codebook that they belong to."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         metadata = {"corpus": corpus, "codebook": codebook, "stride": str(self.stride)}
         save_file({"codes": self._codes, "offsets": self._offsets}, temporary, metadata)
         temporary.replace(path)

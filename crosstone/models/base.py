@@ -60,10 +60,10 @@ class CrossModalConfig(PreTrainedConfig):
 
     def validate_freezes(self) -> None:
         """Raise ValueError where a freeze is unknown (called by transformers' strict configs)."""
-        for name in ("freeze_audio", "freeze_text"):
-            if getattr(self, name) not in FREEZES:
+        for name, known in (("freeze_audio", FREEZES), ("freeze_text", ("none", "all"))):
+            if getattr(self, name) not in known:
                 raise ValueError(
-                    f"{name} is {getattr(self, name)!r}, expected one of {', '.join(FREEZES)}"
+                    f"{name} is {getattr(self, name)!r}, expected one of {', '.join(known)}"
                 )
 
 

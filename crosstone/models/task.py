@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
@@ -55,7 +57,7 @@ class TaskConfig(PreTrainedConfig):
     """Kinds of utterance met in training: "audio", "text", "audio+text"."""
 
     history: list[dict[str, Any]] | None = None
-    """One entry a stage: stage, corpus, hash, utterances, steps, seed."""
+    """One entry a stage: stage, corpus, hash, utterances, groups, speakers, transductive, seed."""
 
     def __post_init__(self, **kwargs: Any) -> None:
         if isinstance(self.backbone_config, dict):
@@ -86,7 +88,9 @@ class TaskModel(PreTrainedModel):
         super().__init__(config)
         self.backbone: CrossModalModel = AutoModel.from_config(config.backbone_config)
         self.specs = {name: HeadSpec(**_tupled(f)) for name, f in (config.heads or {}).items()}
-        self.heads = nn.ModuleDict({name: self._head(spec) for name, spec in self.specs.items()})
+        self.heads = nn.ModuleDict(
+            {_module_name(name): self._head(spec) for name, spec in self.specs.items()}
+        )
         self.post_init()
 
     def _head(self, spec: HeadSpec) -> nn.Module:
@@ -139,7 +143,7 @@ class TaskModel(PreTrainedModel):
         )
         logits = {}
         for name, spec in self.specs.items():
-            head = self.heads[name]
+            head = self.heads[_module_name(name)]
             if spec.kind == "classification":
                 logits[name] = head(output.pooled)
             elif spec.kind == "regression":
@@ -179,7 +183,11 @@ def load_task(folder: Path | str) -> TaskModel:
     """
     folder = Path(folder)
     config = read_task_config(folder)
-    model, info = TaskModel.from_pretrained(folder, config=config, output_loading_info=True)
+    try:
+        model, info = TaskModel.from_pretrained(folder, config=config, output_loading_info=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{folder}: its weights cannot be loaded: {reason}") from error
     wrong = [f"missing {k}" for k in info["missing_keys"]]
     wrong += [f"unexpected {k}" for k in info["unexpected_keys"]]
     wrong += [
@@ -199,8 +207,9 @@ def read_task_config(folder: Path) -> TaskConfig:
         )
     try:
         config = AutoConfig.from_pretrained(folder)
-    except (ValueError, OSError, KeyError) as error:
-        raise CheckpointError(f"{folder}: config.json cannot be used: {error}") from error
+    except (ValueError, OSError, KeyError, StrictDataclassError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise CheckpointError(f"{folder}: config.json cannot be used: {reason}") from error
     if not isinstance(config, TaskConfig):
         raise CheckpointError(
             f"{folder}: expected a crosstone model, found a '{config.model_type}' checkpoint; name "
@@ -224,7 +233,10 @@ def load_backbone(model: TaskModel, folder: Path | str) -> TaskConfig:
             f"{folder}: expected a checkpoint of family '{expected}', found '{found}'; "
             "init from a model of the same family"
         )
-    saved = load_file(folder / "model.safetensors")
+    try:
+        saved = load_file(folder / "model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: its weights cannot be loaded: {error}") from error
     own = model.state_dict()
     kept = {
         key: value
@@ -241,6 +253,13 @@ def load_backbone(model: TaskModel, folder: Path | str) -> TaskConfig:
     if wrong:
         raise CheckpointError(f"{folder}: the weights do not fit this model: {_by_prefix(wrong)}")
     return config
+
+
+def _module_name(head: str) -> str:
+    """A head's name where a module may bear it, else one made of it (`type`, `my.label`)."""
+    if head.isidentifier() and not hasattr(nn.ModuleDict, head):
+        return head
+    return "head_" + "".join(c if c.isalnum() else f"_{ord(c):x}_" for c in head)
 
 
 def _by_prefix(keys: list[str]) -> str:

@@ -155,6 +155,14 @@ def from_encoders(
     return model
 
 
+def history_of(source: Path | str) -> list[dict[str, Any]]:
+    """What a crosstone encoder's stages have seen; nothing for a built-in or released one."""
+    if str(source) in BUILTIN_AUDIO or str(source) in BUILTIN_TEXT:
+        return []
+    config = _config(_located(source))
+    return list(config.history or []) if isinstance(config, TaskConfig) else []
+
+
 def max_tokens(config: PreTrainedConfig) -> int:
     """Tokens that a text encoder takes, special ones included.
 

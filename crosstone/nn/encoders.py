@@ -73,6 +73,7 @@ class AudioEncoder(Encoder):
             if not spec_augment:
                 model.config.mask_time_prob = model.config.mask_feature_prob = 0.0
         super().__init__(model, freeze)
+        _check_layer(config, layer)
         self.layer, self.normalize = layer, normalize
         self.width: int = config.hidden_size
         self.padding_safe = is_padding_safe(config)
@@ -154,6 +155,7 @@ class TextEncoder(Encoder):
         super().__init__(
             AutoModel.from_config(copy.deepcopy(config), add_pooling_layer=False), freeze
         )
+        _check_layer(config, layer)
         self.layer = layer
         self.width: int = config.hidden_size
 
@@ -181,6 +183,13 @@ class TextEncoder(Encoder):
         if self.layer is None:
             return text.with_values(output.last_hidden_state)
         return text.with_values(output.hidden_states[self.layer])
+
+
+def _check_layer(config: PreTrainedConfig, layer: int | None) -> None:
+    if layer is not None and not 0 <= layer <= config.num_hidden_layers:
+        raise ValueError(
+            f"layer expects 0 to {config.num_hidden_layers} in this encoder, found {layer}"
+        )
 
 
 def frame_stride(config: PreTrainedConfig) -> int:

@@ -76,6 +76,11 @@ def draws(seed: int, epoch: int, purpose: str, identity: str) -> np.random.Gener
     return np.random.default_rng(int.from_bytes(key.digest(), "little"))
 
 
+def nothing(output: TaskOutput) -> Tensor:
+    """A sum over nothing that still has a gradient, so that a step of nothing else can go back."""
+    return output.backbone.pooled.sum() * 0.0
+
+
 def at_least_single(logits: Tensor) -> Tensor:
     """Logits of half precision as float32, others as they are."""
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits

@@ -13,7 +13,7 @@ from torch import Tensor
 from crosstone.data.batch import IGNORED, Batch
 from crosstone.models.task import TaskOutput
 from crosstone.nn.masking import LEARNED, Corruption
-from crosstone.objectives.base import Loss, Part, at_least_single, draws
+from crosstone.objectives.base import Loss, Part, at_least_single, draws, nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class MaskedAudio:
         """Cross entropy summed over masked frames."""
         corruption = batch.corruption.get("audio")
         if corruption is None or batch.codes is None:
-            return Loss({self.head: Part(output.backbone.pooled.new_zeros(()), 0.0, self.weight)})
+            return Loss({self.head: Part(nothing(output), 0.0, self.weight)})
         logits = at_least_single(output.logits[self.head])
         targets = masked_codes(batch.codes, corruption.positions)
         total = F.cross_entropy(logits, targets, reduction="sum")

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from crosstone.data.batch import Batch
 from crosstone.models.task import TaskOutput
 from crosstone.nn.masking import LEARNED, Corruption
-from crosstone.objectives.base import Loss, Part, at_least_single, draws
+from crosstone.objectives.base import Loss, Part, at_least_single, draws, nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class MaskedText:
         """Cross entropy summed over masked tokens."""
         corruption = batch.corruption.get("text")
         if corruption is None or batch.text is None:
-            return Loss({self.head: Part(output.backbone.pooled.new_zeros(()), 0.0, self.weight)})
+            return Loss({self.head: Part(nothing(output), 0.0, self.weight)})
         logits = at_least_single(output.logits[self.head])
         targets = batch.text.values[corruption.positions]
         total = F.cross_entropy(logits, targets, reduction="sum")

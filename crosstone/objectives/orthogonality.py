@@ -10,7 +10,7 @@ from crosstone.data.batch import Batch
 from crosstone.errors import ConfigError
 from crosstone.models.base import CrossModalModel
 from crosstone.models.task import TaskOutput
-from crosstone.objectives.base import Loss, Part, at_least_single
+from crosstone.objectives.base import Loss, Part, at_least_single, nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,7 @@ class Orthogonality:
         """|cos| summed over utterances with both modalities."""
         both = _has_both(batch)
         if both is None:
-            zero = output.backbone.pooled.new_zeros(())
-            return Loss({"orthogonality": Part(zero, 0.0, self.alpha)})
+            return Loss({"orthogonality": Part(nothing(output), 0.0, self.alpha)})
         audio = at_least_single(output.backbone.views["audio_mean"])
         text = at_least_single(output.backbone.views[f"text_{self.text}"])
         cosine = F.cosine_similarity(audio, text, dim=-1).abs()[both]

@@ -47,7 +47,8 @@ class ProtocolSpec:
     """k of grouped-kfold."""
 
     test_share: float = 0.2
-    """Share of the utterances that a holdout tests, as nearly as whole units allow."""
+    """Share of the utterances that a holdout tests, at most a half, as nearly as one part in n of
+    whole units allows."""
 
     test_units: tuple[str, ...] = ()
     """Units that a holdout tests, by name, instead of a drawn share."""
@@ -69,8 +70,8 @@ class ProtocolSpec:
         faults = []
         if not 0 < self.train_fraction <= 1:
             faults.append(f"train_fraction expects a share in (0, 1], found {self.train_fraction}")
-        if not 0 < self.test_share < 1:
-            faults.append(f"test_share expects a share in (0, 1), found {self.test_share}")
+        if not 0 < self.test_share <= 0.5:
+            faults.append(f"test_share expects a share in (0, 0.5], found {self.test_share}")
         if self.folds < 2:
             faults.append(f"folds expects at least 2, found {self.folds}")
         if self.metric not in METRICS[self.task]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig
 
 from crosstone.data.batch import Target
@@ -16,7 +17,13 @@ from crosstone.errors import ConfigError
 from crosstone.models import FAMILIES, CrossModalModel, HeadSpec, TaskModel
 from crosstone.models.cmt import PRESETS
 from crosstone.models.task import build_task, load_backbone, read_task_config
-from crosstone.models.towers import BUILTIN_TEXT, audio_tower, from_encoders, text_tower
+from crosstone.models.towers import (
+    BUILTIN_TEXT,
+    audio_tower,
+    from_encoders,
+    history_of,
+    text_tower,
+)
 from crosstone.nn.encoders import AudioEncoder
 from crosstone.objectives import (
     MaskedAudio,
@@ -58,12 +65,25 @@ def assemble(recipe: Recipe, corpus: Corpus, init: Path | None, seed: int) -> As
     target = find_target(recipe, corpus)
     heads = _heads(recipe, target, codebook)
     backbone = _backbone(recipe, tokenizer, init)
+    takes = tuple(n for n, f in (("audio", _HEARS), ("text", _READS)) if recipe.model.family in f)
+    if backbone.modalities != takes:
+        raise ConfigError(
+            f"model.init: family '{recipe.model.family}' takes {' and '.join(takes)}, found a "
+            f"model of {' and '.join(backbone.modalities)}; correct model.family"
+        )
     model = build_task(backbone, heads)
     if init is not None:
-        earlier = load_backbone(model, init)
-        model.config.history = list(earlier.history or [])
-        model.config.heard = list(earlier.heard or [])
+        load_backbone(model, init)
+    model.config.history = earlier_stages(recipe.model, init)
     return Assembly(model, tokenizer, _objectives(recipe, model, tokenizer), target, codebook)
+
+
+def earlier_stages(spec: ModelSpec, init: Path | None) -> list[dict[str, Any]]:
+    """What the stages before this one have seen, those of its encoders included."""
+    if init is not None:
+        return list(read_task_config(init).history or [])
+    sources = [s for s in (spec.audio_encoder, spec.text_encoder) if s is not None]
+    return [entry for source in dict.fromkeys(sources) for entry in history_of(source)]
 
 
 def find_target(recipe: Recipe, corpus: Corpus) -> Target | None:
@@ -128,8 +148,9 @@ def _backbone(recipe: Recipe, tokenizer: Any, init: Path | None) -> CrossModalMo
         if spec.family in _READS:
             text = text_tower(spec.text_encoder or "", len(tokenizer))
         return from_encoders(family, audio=audio, text=text, **fields)
-    except ValueError as error:
-        raise ConfigError(f"model.config: {error}") from error
+    except (ValueError, StrictDataclassError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ConfigError(f"model.config: {reason}") from error
 
 
 def _own_fields(family: type[CrossModalModel]) -> set[str]:

@@ -135,9 +135,12 @@ def _features(made_by: Mapping[str, Any]) -> Features:
             "fitted on; restore it or fit the codebook again"
         )
     assert tower.weights is not None
-    encoder = AudioEncoder(
-        tower.config, layer=made_by["layer"], normalize=tower.normalize, freeze="all"
-    ).eval()
+    try:
+        encoder = AudioEncoder(
+            tower.config, layer=made_by["layer"], normalize=tower.normalize, freeze="all"
+        ).eval()
+    except ValueError as error:
+        raise ConfigError(f"codebook: {error}") from error
     encoder.model.load_state_dict(tower.weights)
 
     @torch.inference_mode()

@@ -74,6 +74,9 @@ class MaskedTextSpec:
     weight: float = 1.0
     head: Literal["untied", "tied"] = "untied"
 
+    def __post_init__(self) -> None:
+        _expect_share("probability", self.probability)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MaskedAudioSpec:
@@ -88,6 +91,14 @@ class MaskedAudioSpec:
     weight: float = 1.0
     projection: int = 256
     temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        _expect_share("start_probability", self.start_probability)
+        if self.span < 1 or self.temperature <= 0:
+            raise ConfigError(
+                f"expected span of at least 1 and temperature above 0, found {self.span} and "
+                f"{self.temperature}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +117,10 @@ class OrthogonalitySpec:
 
     alpha: float = 10.0
     text: Literal["mean", "first"] = "mean"
+
+    def __post_init__(self) -> None:
+        if self.alpha < 0:
+            raise ConfigError(f"alpha expects 0 or more, found {self.alpha}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +167,10 @@ class Recipe:
             faults.append(f"{self.stage} uses no labels: set objectives.supervised=null")
         if self.stage != "finetune" and not (asked.masked_text or asked.masked_audio):
             faults.append(f"{self.stage} needs objectives.masked_text or objectives.masked_audio")
+        if self.stage == "finetune" and self.data.transductive:
+            faults.append("data.transductive is for stages without labels, not for finetune")
+        if self.protocol is None and len(self.seeds) > 1:
+            faults.append("seeds: a stage without protocol is one run, so expected one seed")
         if self.final_model and self.optim.schedule == "plateau":
             faults.append("final_model trains on all units, so no schedule can watch validation")
         if not self.seeds:
@@ -163,6 +182,11 @@ class Recipe:
     def title(self) -> str:
         """The name in tables."""
         return self.name or f"{self.model.family}, {self.stage}"
+
+
+def _expect_share(name: str, value: float) -> None:
+    if not 0 < value <= 1:
+        raise ConfigError(f"{name} expects a share in (0, 1], found {value}")
 
 
 def load_recipe(

@@ -1,6 +1,5 @@
 """One run: one recipe, one fold, one seed, one folder."""
 
-import dataclasses
 import json
 import os
 import platform
@@ -14,11 +13,13 @@ import numpy as np
 import torch
 import yaml
 from accelerate import PartialState
+from safetensors import SafetensorError
 from torch import nn
 
 from crosstone.config import to_tree
 from crosstone.data.batch import Items, Target, collate
 from crosstone.data.corpus import Corpus
+from crosstone.errors import CrosstoneError
 from crosstone.inference.predictor import Prediction, Predictor, kinds_of
 from crosstone.metrics import (
     LOWER_IS_BETTER,
@@ -33,18 +34,9 @@ from crosstone.runs.assembly import Assembly, assemble
 from crosstone.runs.codes import codes_of
 from crosstone.runs.probe import cross_modal_probe
 from crosstone.runs.recipe import Recipe
-from crosstone.training import FitResult, clear_checkpoints, fit
+from crosstone.training import clear_checkpoints, fit
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclasses.dataclass(frozen=True)
-class RunResult:
-    """What a run came to."""
-
-    folder: Path
-    parameters: dict[str, int]
-    fit: FitResult
 
 
 def train_run(
@@ -64,7 +56,7 @@ def train_run(
     epoch, since nothing is left to choose another by. A folder that
     is complete already is left as it is when resuming.
     """
-    if resume and is_complete(folder, fold):
+    if resume and is_complete(recipe, folder, fold):
         return
     main = PartialState().is_main_process
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +75,9 @@ def train_run(
     if len(recipe_masks(recipe)) == 2 and recipe.model.family == "cmt":
         probe = cross_modal_probe(items, assembly.objective, seed=seed)
     validation = _validation(recipe, assembly, corpus, fold)
+    test_items = None
+    if fold is not None and assembly.target is not None:
+        test_items = make_items(recipe, assembly, corpus.select(fold.test))
     protocol = recipe.protocol
     fit(
         model,
@@ -104,13 +99,14 @@ def train_run(
         identity={"corpus": trained_on.hash, "init": str(init) if init else None},
     )
     if main:
-        _leave(recipe, assembly, corpus, fold, seed, folder, items)
+        _leave(recipe, assembly, fold, seed, folder, items, test_items)
     PartialState().wait_for_everyone()
 
 
-def is_complete(folder: Path, fold: Fold | None) -> bool:
+def is_complete(recipe: Recipe, folder: Path, fold: Fold | None) -> bool:
     """Whether a run has left all that it leaves."""
-    tested = fold is None or not len(fold.test) or (folder / "predictions.jsonl").is_file()
+    predicts = recipe.stage == "finetune" and fold is not None
+    tested = not predicts or (folder / "predictions.jsonl").is_file()
     return tested and (folder / "model" / "config.json").is_file()
 
 
@@ -245,25 +241,23 @@ def _num_steps(recipe: Recipe, num_items: int) -> int:
 def _leave(
     recipe: Recipe,
     assembly: Assembly,
-    corpus: Corpus,
     fold: Fold | None,
     seed: int,
     folder: Path,
     items: Items,
+    test_items: Items | None,
 ) -> None:
     """Write the model and the predictions, then drop the checkpoints that led to them."""
     model = assembly.model
-    model.config.heard = sorted({*(model.config.heard or []), *kinds_of(items)})
+    model.config.heard = kinds_of(items)
     model.config.history = [
         *(model.config.history or []),
         _history(recipe, items.corpus, seed),
     ]
     save_model(assembly, folder / "model")
-    if fold is not None and len(fold.test) and assembly.target is not None:
-        tested = corpus.select(fold.test)
-        test_items = make_items(recipe, assembly, tested)
+    if fold is not None and test_items is not None and assembly.target is not None:
         predictions = predict_items(model, test_items, assembly.target)
-        lines = prediction_lines(predictions, tested, assembly.target, fold.index, seed)
+        lines = prediction_lines(predictions, test_items.corpus, assembly.target, fold.index, seed)
         write_lines(folder / "predictions.jsonl", lines)
     clear_checkpoints(folder)
 
@@ -286,7 +280,14 @@ def save_model(assembly: Assembly, folder: Path) -> None:
     """Write model and tokenizer under a temporary name, then rename."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    assembly.model.save_pretrained(temporary)
+    try:
+        assembly.model.save_pretrained(temporary)
+    except SafetensorError as error:  # a full disk, in its words
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise CrosstoneError(
+            f"{folder}: the model cannot be written ({error}); the last checkpoint stands, make "
+            "room and go on with --resume"
+        ) from error
     if assembly.tokenizer is not None:
         assembly.tokenizer.save_pretrained(temporary)
     shutil.rmtree(folder, ignore_errors=True)

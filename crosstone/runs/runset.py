@@ -1,6 +1,7 @@
 """A run set: all folds and seeds of a recipe in one folder, their predictions pooled and scored."""
 
 import dataclasses
+import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,11 @@ from accelerate import PartialState
 
 from crosstone.data.corpus import Corpus
 from crosstone.errors import CheckpointError, ConfigError
-from crosstone.models.task import load_task, read_task_config
+from crosstone.models.task import load_task
 from crosstone.protocols import Fold, plan_folds
-from crosstone.runs.assembly import find_target
+from crosstone.runs.assembly import earlier_stages, find_target
 from crosstone.runs.corpora import open_corpus
+from crosstone.runs.processes import join_processes
 from crosstone.runs.recipe import Recipe
 from crosstone.runs.run import Progress, dump_recipe, train_run, write_lines
 from crosstone.runs.score import score_predictions
@@ -34,21 +36,15 @@ def run(
     Raises ConfigError where `out` holds something else.
     """
     begun = time.monotonic()
+    join_processes(cpu=recipe.training.cpu)
     _claim(recipe, out, resume)
     corpus = open_corpus(recipe, progress)
     inits = _inits(recipe)
     if recipe.protocol is None:
-        for seed in recipe.seeds[:1]:
-            train_run(
-                recipe,
-                corpus,
-                None,
-                seed,
-                out,
-                init=inits.whole,
-                resume=resume,
-                progress=progress,
-            )
+        seed = recipe.seeds[0]
+        train_run(
+            recipe, corpus, None, seed, out, init=inits.whole, resume=resume, progress=progress
+        )
         return out
     protocol = recipe.protocol
     if recipe.stage == "adapt":  # labels are not used, so none are withheld
@@ -98,7 +94,6 @@ def pool_predictions(out: Path) -> Path:
 class _Inits:
     """Where each run starts from."""
 
-    source: Path | None
     whole: Path | None
     by_fold: Mapping[int, Mapping[int, Path]]
 
@@ -112,7 +107,7 @@ class _Inits:
 
 def _inits(recipe: Recipe) -> _Inits:
     if recipe.model.init is None:
-        return _Inits(None, None, {})
+        return _Inits(None, {})
     source = Path(recipe.model.init)
     by_fold: dict[int, dict[int, Path]] = {}
     for model in sorted(source.glob("fold-*-seed-*/model")):
@@ -124,7 +119,7 @@ def _inits(recipe: Recipe) -> _Inits:
             f"model.init: {source} has models by fold only, but final_model trains on all units; "
             "make the earlier stage with final_model=true, or set final_model=false here"
         )
-    return _Inits(source, whole, by_fold)
+    return _Inits(whole, by_fold)
 
 
 def init_folder(source: Path) -> Path:
@@ -141,25 +136,32 @@ def _refuse_leaks(recipe: Recipe, corpus: Corpus, folds: Sequence[Fold], inits: 
     Raises ConfigError where one has seen them and does not say so, or has seen their labels.
     """
     assert recipe.protocol is not None
-    unit = "groups" if recipe.protocol.unit == "group" else "speakers"
     transductive = recipe.data.transductive
-    for fold in folds:
-        init = inits.of(fold.index, recipe.seeds[0])
-        for entry in (read_task_config(init).history or []) if init is not None else []:
-            if entry["corpus"] != corpus.name:
-                continue
-            seen = sorted(set(entry[unit]) & set(fold.test_units))
+    for fold, seed in itertools.product(folds, recipe.seeds):
+        init = inits.of(fold.index, seed)
+        for entry in earlier_stages(recipe.model, init):
+            seen = _seen(entry, corpus, fold, recipe.protocol.unit)
             if not seen:
                 continue
             if entry["stage"] == "finetune" or not entry["transductive"]:
                 raise ConfigError(
                     f"model.init: fold {fold.index} tests {recipe.protocol.unit} "
                     f"{', '.join(seen[:6])}{' …' if len(seen) > 6 else ''}, which the stage "
-                    f"'{entry['stage']}' of {init} was trained on; use the same protocol for both "
-                    "stages, or adapt with data.transductive=true, which every table then says"
+                    f"'{entry['stage']}' of {init or 'an encoder'} was trained on; use the same "
+                    "protocol for both stages, or adapt with data.transductive=true, which every "
+                    "table then says"
                 )
             transductive = True
     return transductive
+
+
+def _seen(entry: Mapping[str, Any], corpus: Corpus, fold: Fold, unit: str) -> list[str]:
+    """The test units that an earlier stage has seen; of a corpus split by utterance, all."""
+    if entry["corpus"] != corpus.name:
+        return []
+    if unit == "utterance":
+        return list(fold.test_units)
+    return sorted(set(entry[f"{unit}s"]) & set(fold.test_units))
 
 
 def _named(recipe: Recipe, corpus: Corpus) -> Any:

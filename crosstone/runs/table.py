@@ -6,9 +6,10 @@ from typing import Any
 
 from crosstone.data.corpora.table import prepare
 from crosstone.data.corpus import Corpus
-from crosstone.errors import CorpusError
+from crosstone.errors import ConfigError, CorpusError
 from crosstone.models import FAMILIES, BaselineConfig
 from crosstone.models.task import read_task_config
+from crosstone.runs.processes import join_processes
 from crosstone.runs.runset import OWN_CORPUS, init_folder
 
 
@@ -30,10 +31,13 @@ def table_recipe(
     names, not values. Raises CorpusError for a target that is no column.
     """
     folder = out / OWN_CORPUS
-    if resume and (folder / "corpus.json").is_file():
-        corpus = Corpus.open(folder)
-    else:
-        corpus = prepare(table, folder, classes=[target] if classes else (), progress=progress)
+    if (out / "recipe.yaml").exists() and not resume:
+        raise ConfigError(f"{out}: a run stands here; go on with --resume or choose another")
+    state = join_processes()
+    if state.is_main_process and not (resume and (folder / "corpus.json").is_file()):
+        prepare(table, folder, classes=[target] if classes else (), progress=progress)
+    state.wait_for_everyone()
+    corpus = Corpus.open(folder)
     values = [u.labels[target] for u in corpus if target in u.labels]
     if not values:
         names = sorted({name for utterance in corpus for name in utterance.labels})
@@ -58,7 +62,13 @@ def table_recipe(
 
 def _unit(corpus: Corpus) -> tuple[str, int]:
     for unit, column in (("group", corpus.groups), ("speaker", corpus.speakers)):
-        if all(column) and len(set(column)) > 1:
+        filled = sum(map(bool, column))
+        if 0 < filled < len(column):
+            raise CorpusError(
+                f"{corpus.name}: column '{'session' if unit == 'group' else unit}' is filled in "
+                f"{filled} of {len(column)} rows; fill it in all, or in none"
+            )
+        if filled and len(set(column)) > 1:
             return unit, len(set(column))
     return "utterance", len(corpus)
 

@@ -172,6 +172,63 @@ def test_commands_that_make_no_sense(
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(
+    "override,said",
+    [
+        ("model.config={mask_level: foo}", "unknown mask_level"),
+        ("model.config={audio_layer: 9}", "layer expects 0 to 2 in this encoder, found 9"),
+        ("model.config={freeze_text: convolutions}", "expected one of none, all"),
+        ("model.config={sampling_rate: fast}", "sampling_rate"),
+        ("model.family=cmt", "needs model.text_encoder"),
+    ],
+)
+def test_model_options_that_make_no_sense(
+    crosstone: Any, listener: Path, tmp_path: Path, override: str, said: str
+) -> None:
+    done = crosstone(
+        "finetune",
+        "table-finetune",
+        f"data.corpus={listener / 'corpus'}",
+        "model.family=audio",
+        "model.audio_encoder=logmel-tiny",
+        "protocol.target=mood",
+        "protocol.unit=speaker",
+        "protocol.folds=2",
+        override,
+        "--out",
+        tmp_path / "run",
+    )
+    assert done.code == 2
+    assert said in " ".join(done.err.split())
+    assert "Traceback" not in done.err
+
+
+def test_a_table_does_not_run_over_another(crosstone: Any, listener: Path, tmp_path: Path) -> None:
+    before = (listener / "corpus" / "utterances.jsonl").read_bytes()
+    table = tmp_path / "other.csv"
+    table.write_text("text,mood\nhi,glad\nho,sad\n")
+    done = crosstone("finetune", "--data", table, "--target", "mood", "--out", listener)
+    assert done.code == 2
+    assert (listener / "corpus" / "utterances.jsonl").read_bytes() == before
+    table.write_text("text,mood,session\nhi,glad,a\nho,sad,\n")
+    done = crosstone("finetune", "--data", table, "--target", "mood", "--out", tmp_path / "o")
+    assert done.code == 2
+    assert "filled in 1 of 2 rows" in " ".join(done.err.split())
+
+
+def test_items_a_model_cannot_take_are_named(
+    crosstone: Any, listener: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "gaps.csv"
+    tone(tmp_path / "a.wav")
+    rows = [f"r{i},a.wav,{'' if i else 'hi'},{('glad', 'sad')[i % 2]},s{i}" for i in range(6)]
+    table.write_text("\n".join(["id,audio,text,mood,speaker", *rows]))
+    asked = ("finetune", "--data", table, "--target", "mood", "--out", tmp_path / "o")
+    done = crosstone(*asked, "--model", "text", "training.epochs=1")
+    assert done.code == 2
+    assert "have no text, all that this model takes" in " ".join(done.err.split())
+
+
 def test_a_full_disk_is_said_and_loses_nothing(
     crosstone: Any, listener: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,6 +145,22 @@ def test_folders_that_are_no_task_model_are_refused(
         load_task(tmp_path / "roberta")
 
 
+@pytest.mark.parametrize("name", ["type", "my.label", "items", "Gefühl"])
+def test_any_name_is_a_head(name: str, tmp_path: Path, make_cmt: Callable[..., CMTModel]) -> None:
+    task = build_task(make_cmt(), {name: HEADS["emotion"]})
+    task.save_pretrained(tmp_path)
+    assert set(load_task(tmp_path).specs) == {name}
+
+
+def test_damaged_weights_are_said(task: TaskModel, tmp_path: Path) -> None:
+    task.save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    for load in (load_task, lambda folder: load_backbone(task, folder)):
+        with pytest.raises(CheckpointError, match="its weights cannot be loaded"):
+            load(tmp_path)
+
+
 def test_a_head_without_its_encoder_is_refused(tiny_configs: dict[str, Any]) -> None:
     hears = BaselineModel(BaselineConfig(audio_config=tiny_configs["audio_config"]))
     with pytest.raises(

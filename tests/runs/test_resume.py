@@ -85,6 +85,53 @@ def test_resumed_equals_uninterrupted(
     assert content(out) == content(whole)
 
 
+def test_an_adaptation_that_is_complete_is_left_alone(
+    noise_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = noise_corpus()
+    codebook = tmp_path / "codes.safetensors"
+    make_codebook(Corpus.open(folder), codebook, stride=640, num_codes=8, sample=1.0)
+    pretrained = run(recipes(folder, codebook)["pretrain"], tmp_path / "pre")
+    # pretraining has seen every group without saying so
+    asked = [
+        f"data.corpus={folder}",
+        f"objectives.masked_audio.codebook={codebook}",
+        "protocol.split=null",
+        "protocol.kind=grouped-kfold",
+        "protocol.folds=2",
+        "training.steps=2",
+    ]
+    with pytest.raises(ConfigError, match="which the stage 'pretrain'"):
+        run(load_recipe("twokey-adapt", [*asked, f"model.init={pretrained}"]), tmp_path / "leak")
+    recipe = load_recipe(
+        "twokey-adapt",
+        [
+            *asked,
+            "model.audio_encoder=logmel-tiny",
+            "model.text_encoder=roberta-tiny",
+            "model.vocab_size=280",
+        ],
+    )
+    out = run(recipe, tmp_path / "adapted")
+    told: list[str] = []
+    run(recipe, out, resume=True, progress=lambda title, done, total: told.append(title))
+    assert not any("fold" in title for title in told)
+    assert not list(out.rglob("checkpoints"))
+    # an encoder carries what it has seen
+    finetune = load_recipe(
+        "twokey-finetune",
+        [
+            f"data.corpus={folder}",
+            "protocol.split=null",
+            "training.steps=1",
+            f"model.audio_encoder={pretrained}",
+            f"model.text_encoder={pretrained}",
+        ],
+    )
+    with pytest.raises(ConfigError, match="which the stage 'pretrain' of an encoder"):
+        run(finetune, tmp_path / "peeked")
+
+
 def test_a_folder_is_not_taken_over(noise_corpus: Callable[..., Path], tmp_path: Path) -> None:
     recipe = load_recipe(
         "twokey-finetune",
