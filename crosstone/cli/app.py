@@ -68,13 +68,10 @@ for command in (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command; exit 2 on bad input, 1 on a failed check, 130 when interrupted."""
+    """Run the command; exit 2 on bad input, 1 on a failed check."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         app(arguments)
-    except KeyboardInterrupt:
-        _say("interrupted; the last checkpoint stands, go on with --resume")
-        sys.exit(130)
     except CrosstoneError as error:
         if "--debug" in arguments:
             raise

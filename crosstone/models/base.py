@@ -94,9 +94,6 @@ class CrossModalModel(PreTrainedModel):
     main_input_name = "audio"
     _supports_sdpa = True
 
-    mask_levels: tuple[str, ...] = ("inputs",)
-    """Where a corruption can be applied: to the encoders' inputs, to their outputs."""
-
     def __init__(self, config: CrossModalConfig) -> None:
         super().__init__(config)
         self.audio_encoder = (
@@ -123,8 +120,8 @@ class CrossModalModel(PreTrainedModel):
 
     @property
     def mask_level(self) -> str:
-        """Where this model applies a corruption."""
-        return str(getattr(self.config, "mask_level", self.mask_levels[0]))
+        """Where this model applies a corruption: to its encoders' inputs, or to their outputs."""
+        return str(getattr(self.config, "mask_level", "inputs"))
 
     @property
     def modalities(self) -> tuple[str, ...]:

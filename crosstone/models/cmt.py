@@ -72,7 +72,6 @@ class CMTModel(CrossModalModel):
     output (eq. 1–5)."""
 
     config_class = CMTConfig
-    mask_levels = ("outputs", "inputs")
 
     def __init__(self, config: CMTConfig) -> None:
         super().__init__(config)

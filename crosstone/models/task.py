@@ -31,6 +31,9 @@ class HeadSpec:
     num_codes: int = 0
     """Codewords of the codebook (codes)."""
 
+    codebook: str = ""
+    """Hash of that codebook (codes)."""
+
     style: Literal["untied", "tied"] = "untied"
     """One linear layer, or RoBERTa's head over the encoder's own embeddings (tokens)."""
 
@@ -221,7 +224,7 @@ def read_task_config(folder: Path) -> TaskConfig:
 def load_backbone(model: TaskModel, folder: Path | str) -> TaskConfig:
     """Fill a task model's family from another stage's folder; its heads stay as they are.
 
-    Returns that stage's config. Heads of equal name and shape are taken over too. Raises
+    Returns that stage's config. A head is taken over too where its HeadSpec is the same. Raises
     CheckpointError for another family or for weights that do not fit.
     """
     folder = Path(folder)
@@ -238,11 +241,12 @@ def load_backbone(model: TaskModel, folder: Path | str) -> TaskConfig:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: its weights cannot be loaded: {error}") from error
     own = model.state_dict()
-    kept = {
-        key: value
-        for key, value in saved.items()
-        if not key.startswith("heads.") or (key in own and own[key].shape == value.shape)
-    }
+    same = tuple(
+        f"heads.{_module_name(name)}."
+        for name, spec in (config.heads or {}).items()
+        if model.specs.get(name) == HeadSpec(**_tupled(spec))
+    )
+    kept = {k: v for k, v in saved.items() if not k.startswith("heads.") or k.startswith(same)}
     wrong = [f"another shape {k}" for k in kept if k in own and own[k].shape != kept[k].shape]
     if not wrong:
         missing, unexpected = model.load_state_dict(kept, strict=False)

@@ -193,6 +193,7 @@ def _heads(recipe: Recipe, target: Target | None, codebook: Codebook | None) -> 
         heads["audio_codes"] = HeadSpec(
             kind="codes",
             num_codes=len(codebook.centres),
+            codebook=codebook.hash,
             projection=asked.masked_audio.projection,
             temperature=asked.masked_audio.temperature,
         )

@@ -48,17 +48,11 @@ def read_logs(folder: Path) -> dict[str, Events]:
     return {path.parent.name: _events(path) for path in paths if path.is_file()}
 
 
-def loss_curve(events: Events, part: str | None = None) -> Curve | None:
-    """The training loss, or one of its parts, over steps, averaged into at most 60 points."""
+def loss_curve(events: Events) -> Curve | None:
+    """The training loss over steps, averaged into at most 60 points."""
     steps = [e for e in events if e.get("event") == "step"]
-    values = [e.get("loss") if part is None else (e.get("parts") or {}).get(part) for e in steps]
-    curve = _curve([e.get("step") for e in steps], values)
+    curve = _curve([e.get("step") for e in steps], [e.get("loss") for e in steps])
     return None if curve is None else _binned(curve)
-
-
-def loss_parts(events: Events) -> list[str]:
-    """The names of the parts of the loss, in the order they were first logged."""
-    return list(dict.fromkeys(name for e in events for name in e.get("parts") or {}))
 
 
 def valid_curve(events: Events, metric: str) -> Curve | None:

@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from crosstone.data.batch import Items, Target
+from crosstone.data.batch import Target
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.inference.predictor import Predictor
-from crosstone.models.towers import max_tokens
-from crosstone.runs.run import Progress, predict_items, prediction_lines, write_lines
+from crosstone.runs.run import Progress, items_for, predict_items, prediction_lines, write_lines
 from crosstone.runs.score import Scores, score_predictions
 
 
@@ -29,16 +28,7 @@ def evaluate(model: Path, corpus: Corpus, out: Path, *, progress: Progress | Non
         raise CorpusError(
             f"{corpus.name}: expected utterances with the label '{predictor.head}', found none"
         )
-    backbone = predictor.model.backbone
-    text = backbone.config.text_config
-    items = Items(
-        labelled,
-        tokenizer=predictor.tokenizer,
-        max_tokens=max_tokens(text) if text is not None else 0,
-        hears=backbone.audio_encoder is not None,
-        sampling_rate=backbone.config.sampling_rate,
-        targets=[target],
-    )
+    items = items_for(predictor.model, predictor.tokenizer, labelled, targets=[target])
     tick = None
     if progress is not None:
         tick = lambda done, total: progress("predicting", done, total)  # noqa: E731

@@ -28,6 +28,7 @@ from crosstone.metrics import (
     regression_scores,
     regression_statistics,
 )
+from crosstone.models.task import TaskModel
 from crosstone.models.towers import max_tokens
 from crosstone.protocols import Fold
 from crosstone.runs.assembly import Assembly, assemble
@@ -67,8 +68,8 @@ def train_run(
     assembly = assemble(recipe, trained_on, init, seed)
     model = assembly.model
     if main:
-        _write_text(folder / "recipe.yaml", dump_recipe(recipe))
-        _write_text(folder / "env.json", json.dumps(environment(), indent=2))
+        write_text(folder / "recipe.yaml", dump_recipe(recipe))
+        write_text(folder / "env.json", json.dumps(environment(), indent=2))
     items = _items(recipe, assembly, trained_on, progress)
     title = recipe.title if fold is None else f"{recipe.title}, {folder.name}"
     probe = None
@@ -96,7 +97,11 @@ def train_run(
         probe=probe,
         probe_every=recipe.probe_every or _num_steps(recipe, len(items)) if probe else 0,
         progress=((lambda done, total, info: progress(title, done, total)) if progress else None),
-        identity={"corpus": trained_on.hash, "init": str(init) if init else None},
+        identity={
+            "corpus": trained_on.hash,
+            "init": str(init) if init else None,
+            "codebook": assembly.codebook.hash if assembly.codebook else None,
+        },
     )
     if main:
         _leave(recipe, assembly, fold, seed, folder, items, test_items)
@@ -175,7 +180,7 @@ def prediction_lines(
 
 def write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
     """JSON lines, whole or not at all."""
-    _write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def _items(recipe: Recipe, assembly: Assembly, corpus: Corpus, progress: Progress | None) -> Items:
@@ -191,17 +196,27 @@ def _items(recipe: Recipe, assembly: Assembly, corpus: Corpus, progress: Progres
 
 def make_items(recipe: Recipe, assembly: Assembly, corpus: Corpus, **options: Any) -> Items:
     """The items of a corpus as an assembled model takes them."""
-    backbone = assembly.model.backbone
-    text = backbone.config.text_config
-    return Items(
+    return items_for(
+        assembly.model,
+        assembly.tokenizer,
         corpus,
-        tokenizer=assembly.tokenizer,
-        max_tokens=max_tokens(text) if text is not None else 0,
-        hears=backbone.audio_encoder is not None,
-        sampling_rate=backbone.config.sampling_rate,
         max_seconds=recipe.data.max_seconds,
         targets=[assembly.target] if assembly.target is not None else [],
         cache_mib=recipe.data.cache_mib,
+        **options,
+    )
+
+
+def items_for(model: TaskModel, tokenizer: Any, corpus: Corpus, **options: Any) -> Items:
+    """The items of a corpus in the modalities, at the rate and of the lengths a model takes."""
+    backbone = model.backbone
+    text = backbone.config.text_config
+    return Items(
+        corpus,
+        tokenizer=tokenizer,
+        max_tokens=max_tokens(text) if text is not None else 0,
+        hears=backbone.audio_encoder is not None,
+        sampling_rate=backbone.config.sampling_rate,
         **options,
     )
 
@@ -294,7 +309,8 @@ def save_model(assembly: Assembly, folder: Path) -> None:
     temporary.replace(folder)
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """A text file, whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

@@ -18,7 +18,7 @@ from crosstone.runs.assembly import earlier_stages, find_target
 from crosstone.runs.corpora import open_corpus
 from crosstone.runs.processes import join_processes
 from crosstone.runs.recipe import Recipe
-from crosstone.runs.run import Progress, dump_recipe, train_run, write_lines
+from crosstone.runs.run import Progress, dump_recipe, train_run, write_lines, write_text
 from crosstone.runs.score import score_predictions
 from crosstone.training import peak_memory_mib
 
@@ -181,7 +181,7 @@ def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
             if out.exists() and any(path.name != OWN_CORPUS for path in out.iterdir()):
                 raise ConfigError(f"{out}: expected an empty or new folder, found other files")
             out.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            write_text(path, text)
         elif not resume:
             raise ConfigError(f"{out}: a run stands here; go on with --resume or choose another")
         elif path.read_text(encoding="utf-8") != text:
@@ -239,4 +239,4 @@ def _write_facts(
         "seconds": seconds,
         "peak_memory_mib": peak_memory_mib(),
     }
-    (out / "run.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    write_text(out / "run.json", json.dumps(facts, indent=2))

@@ -92,6 +92,16 @@ def test_backbone_moves_to_other_heads(
     assert torch.equal(other.heads["emotion"].weight, task.heads["emotion"].weight)
 
 
+def test_a_head_for_other_classes_is_not_taken_over(
+    task: TaskModel, tmp_path: Path, make_cmt: Callable[..., CMTModel]
+) -> None:
+    task.save_pretrained(tmp_path)
+    renamed = HeadSpec(kind="classification", labels=("x", "y", "z"))
+    other = build_task(make_cmt(), {"emotion": renamed})
+    load_backbone(other, tmp_path)
+    assert not torch.equal(other.heads["emotion"].weight, task.heads["emotion"].weight)
+
+
 def test_a_pooler_may_be_new(
     task: TaskModel, tmp_path: Path, make_cmt: Callable[..., CMTModel]
 ) -> None:
