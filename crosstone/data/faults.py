@@ -23,6 +23,7 @@ MAX_CHARACTERS = 10 * MAX_WORDS
 WHOLE_CORPUS = "(corpus)"
 """The id of a fault that no single utterance has."""
 NUM_SHOWN = 5
+NUM_WARNINGS = 10
 _LOG = logging.getLogger(__name__)
 
 
@@ -128,16 +129,25 @@ def missing_counts(
 
 
 def format_faults(faults: Sequence[Fault]) -> str:
-    """The faults as lines, errors first, under a line that counts them by kind."""
+    """The faults as lines, errors first, under a line that counts them by kind.
+
+    Every error has its line; of a kind of warning only the first NUM_WARNINGS have.
+    """
     if not faults:
         return "no faults"
     lines = [f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'}: {count_kinds(faults)}"]
     for severity in ("error", "warning"):
-        lines += [
-            f"{severity} [{fault.kind}] {fault.id}: {fault.sentence}"
-            for fault in faults
-            if fault.severity == severity
-        ]
+        said: Counter[str] = Counter()
+        for fault in (fault for fault in faults if fault.severity == severity):
+            said[fault.kind] += 1
+            if severity == "error" or said[fault.kind] <= NUM_WARNINGS:
+                lines.append(f"{severity} [{fault.kind}] {fault.id}: {fault.sentence}")
+        if severity == "warning":
+            lines += [
+                f"warning [{kind}] and {count - NUM_WARNINGS} more"
+                for kind, count in said.items()
+                if count > NUM_WARNINGS
+            ]
     return "\n".join(lines)
 
 

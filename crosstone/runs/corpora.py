@@ -14,8 +14,8 @@ Progress = Callable[[str, int, int], None]
 """Told (what is being done, done, in all)."""
 
 
-def open_corpus(recipe: Recipe, progress: Progress | None = None) -> Corpus:
-    """The part of the corpus that a recipe is about.
+def open_corpus(recipe: Recipe, progress: Progress | None = None) -> tuple[Corpus, int]:
+    """The part of the corpus that a recipe is about, and how many faulty utterances it left out.
 
     Raises CorpusError where it is faulty, unless the recipe skips faulty utterances.
     """
@@ -33,7 +33,8 @@ def open_corpus(recipe: Recipe, progress: Progress | None = None) -> Corpus:
                 f"{whole.name}: no utterance in split '{split}'; the corpus has {there}"
             )
     ids = {*corpus.ids, WHOLE_CORPUS}
-    return refuse_faulty(corpus, [f for f in faults if f.id in ids], recipe.data.skip_faulty)
+    sound = refuse_faulty(corpus, [f for f in faults if f.id in ids], recipe.data.skip_faulty)
+    return sound, len(corpus) - len(sound)
 
 
 def known_faults(corpus: Corpus, max_seconds: float, progress: Progress | None) -> list[Fault]:

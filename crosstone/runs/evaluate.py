@@ -7,7 +7,7 @@ from typing import Any
 from crosstone.data.batch import Target
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError, CorpusError
-from crosstone.inference.predictor import Predictor
+from crosstone.inference.predictor import Predictor, kinds_of
 from crosstone.runs.run import Progress, items_for, predict_items, prediction_lines, write_lines
 from crosstone.runs.score import Scores, score_predictions
 
@@ -29,6 +29,12 @@ def evaluate(model: Path, corpus: Corpus, out: Path, *, progress: Progress | Non
             f"{corpus.name}: expected utterances with the label '{predictor.head}', found none"
         )
     items = items_for(predictor.model, predictor.tokenizer, labelled, targets=[target])
+    unheard = sorted(set(kinds_of(items)) - set(predictor.model.config.heard or []))
+    if unheard:
+        raise ConfigError(
+            f"{corpus.name}: holds utterances of {', '.join(unheard)}, which {model} was never "
+            "trained on; leave them out or evaluate a model that was"
+        )
     tick = None
     if progress is not None:
         tick = lambda done, total: progress("predicting", done, total)  # noqa: E731

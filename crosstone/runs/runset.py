@@ -38,7 +38,7 @@ def run(
     begun = time.monotonic()
     join_processes(cpu=recipe.training.cpu)
     _claim(recipe, out, resume)
-    corpus = open_corpus(recipe, progress)
+    corpus, left_out = open_corpus(recipe, progress)
     inits = _inits(recipe)
     if recipe.protocol is None:
         seed = recipe.seeds[0]
@@ -74,7 +74,10 @@ def run(
         if PartialState().is_main_process:
             (final / "model").replace(out / "model")
     if recipe.stage == "finetune" and PartialState().is_main_process:
-        _write_facts(recipe, corpus, folds, out, transductive, time.monotonic() - begun)
+        facts = _facts(recipe, corpus, folds, out, transductive)
+        facts["corpus"]["left_out"] = left_out
+        facts["seconds"] = time.monotonic() - begun
+        write_text(out / "run.json", json.dumps(facts, indent=2))
         pool_predictions(out)
         score_predictions(out).write(out / "scores.json")
     PartialState().wait_for_everyone()
@@ -192,19 +195,15 @@ def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
     PartialState().wait_for_everyone()
 
 
-def _write_facts(
-    recipe: Recipe,
-    corpus: Corpus,
-    folds: Sequence[Fold],
-    out: Path,
-    transductive: bool,
-    seconds: float,
-) -> None:
+def _facts(
+    recipe: Recipe, corpus: Corpus, folds: Sequence[Fold], out: Path, transductive: bool
+) -> dict[str, Any]:
+    """What a table must say of a run set beside its numbers."""
     assert recipe.protocol is not None
     protocol = recipe.protocol
     first = out / f"fold-{folds[0].index}-seed-{recipe.seeds[0]}" / "model"
     model = load_task(first)
-    facts = {
+    return {
         "name": recipe.title,
         "stage": recipe.stage,
         "family": recipe.model.family,
@@ -236,7 +235,5 @@ def _write_facts(
         },
         "history": model.config.history,
         "seeds": list(recipe.seeds),
-        "seconds": seconds,
         "peak_memory_mib": peak_memory_mib(),
     }
-    write_text(out / "run.json", json.dumps(facts, indent=2))

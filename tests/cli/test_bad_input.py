@@ -115,7 +115,7 @@ def test_check_lists_every_fault_and_training_refuses_them(crosstone: Any, tmp_p
     )
     assert done.code == 0, done.err
     facts = json.loads((tmp_path / "skipped" / "run.json").read_text())
-    assert facts["corpus"]["utterances"] == 12
+    assert (facts["corpus"]["utterances"], facts["corpus"]["left_out"]) == (12, 8)
 
 
 @pytest.mark.parametrize(

@@ -235,3 +235,12 @@ def test_many_recordings_take_little_memory(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 10e6
     finally:
         tracemalloc.stop()
+
+
+def test_many_warnings_of_a_kind_are_counted_and_every_error_is_said() -> None:
+    warnings = [Fault(f"w{i}", "no-audio", "warning", "has no audio") for i in range(30)]
+    errors = [Fault(f"e{i}", "silent", "error", "is silent") for i in range(30)]
+    said = format_faults([*warnings, *errors])
+    assert said.count("error [silent]") == 30
+    assert said.count("has no audio") == 10
+    assert "warning [no-audio] and 20 more" in said
