@@ -31,9 +31,8 @@ class Done:
 class RunPool:
     """Fills run sets two or more at a time, sharing the cores.
 
-    A small model spends its time between operations: two processes of one thread each get nearly
-    twice as far as one process of two threads. Use as a context manager; progress is called from a
-    thread of this process.
+    A small model spends its time between operations, which a second thread does not shorten. Use
+    as a context manager; progress is called from a thread of this process.
     """
 
     def __init__(self, size: int, progress: Callable[[str, int, int], None] | None = None) -> None:
