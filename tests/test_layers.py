@@ -19,12 +19,19 @@ ALLOWED = {
     "protocols": {"data"},
     "training": {"objectives", "data"},
     "serve": {"inference"},
-    "runs": {"training", "inference", "protocols"},
+    "scoring": {"metrics"},
+    "reports": {"scoring"},
+    "runs": {"training", "inference", "protocols", "reports"},
     "cli": {"runs", "serve"},
 }
 """What each room may import besides itself; what those may import, it may too."""
 
-FOREIGN = {"metrics": {"torch", "transformers", "accelerate"}, "cli": {"torch", "transformers"}}
+FOREIGN = {
+    "metrics": {"torch", "transformers", "accelerate"},
+    "scoring": {"torch", "transformers", "accelerate"},
+    "reports": {"torch", "transformers", "accelerate"},
+    "cli": {"torch", "transformers"},
+}
 """What a room may not import at the top of a file."""
 
 

@@ -18,7 +18,7 @@ def score(
 ) -> None:
     """predictions.jsonl → scores.json, and nothing else decides a number."""
     from crosstone.cli.tables import print_scores
-    from crosstone.runs.score import score_predictions
+    from crosstone.scoring.score import score_predictions
 
     folder = predictions if predictions.is_dir() else predictions.parent
     path = out or folder / "scores.json"
@@ -35,7 +35,7 @@ def report(
     ] = None,
 ) -> None:
     """Run sets → a Markdown table and one self-contained page."""
-    from crosstone.runs.report import write_report
+    from crosstone.reports.report import write_report
 
     trained = [run for run in runs if not (run / "predictions.jsonl").exists()]
     files = write_report(

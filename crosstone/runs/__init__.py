@@ -1,1 +1,1 @@
-"""A recipe becomes a folder; folders become tables and figures."""
+"""A recipe becomes a folder."""

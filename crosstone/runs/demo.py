@@ -13,12 +13,12 @@ from crosstone.data.corpora import CORPORA
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError
 from crosstone.inference.predictor import Predictor
+from crosstone.reports.comparison import paired_table
+from crosstone.reports.report import write_report
 from crosstone.runs.codes import make_codebook
-from crosstone.runs.comparison import paired_table
 from crosstone.runs.corpora import known_faults
 from crosstone.runs.pool import Done, RunPool
 from crosstone.runs.recipe import DataSpec, load_recipe
-from crosstone.runs.report import write_report
 from crosstone.runs.run import Progress
 from crosstone.training import peak_memory_mib, read_log
 

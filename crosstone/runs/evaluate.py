@@ -9,7 +9,7 @@ from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.inference.predictor import Predictor, kinds_of
 from crosstone.runs.run import Progress, items_for, predict_items, prediction_lines, write_lines
-from crosstone.runs.score import Scores, score_predictions
+from crosstone.scoring.score import Scores, score_predictions
 
 
 def evaluate(model: Path, corpus: Corpus, out: Path, *, progress: Progress | None = None) -> Scores:

@@ -19,7 +19,7 @@ from crosstone.runs.corpora import open_corpus
 from crosstone.runs.processes import join_processes
 from crosstone.runs.recipe import Recipe
 from crosstone.runs.run import Progress, dump_recipe, train_run, write_lines, write_text
-from crosstone.runs.score import score_predictions
+from crosstone.scoring.score import score_predictions
 from crosstone.training import peak_memory_mib
 
 OWN_CORPUS = "corpus"

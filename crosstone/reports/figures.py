@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from crosstone.metrics import Interval
-from crosstone.runs.drawing import (
+from crosstone.reports.drawing import (
     ROLES,
     SMALL,
     TEXT,
@@ -25,7 +25,7 @@ from crosstone.runs.drawing import (
     spread_apart,
     text_width,
 )
-from crosstone.runs.wording import bracket, number
+from crosstone.reports.wording import bracket, number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

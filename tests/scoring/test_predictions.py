@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crosstone.errors import CorpusError
-from crosstone.runs.predictions import read_predictions
+from crosstone.scoring.predictions import read_predictions
 
 
 def line(item: str = "u1", **changes: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from crosstone.runs.drawing import Drawing
+from crosstone.reports.drawing import Drawing
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 

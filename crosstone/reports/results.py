@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from crosstone.metrics import Interval
-from crosstone.runs.comparison import Comparison, Difference, System
-from crosstone.runs.figures import Mark, Row, interval_plot
-from crosstone.runs.page import (
+from crosstone.reports.comparison import Comparison, Difference, System
+from crosstone.reports.figures import Mark, Row, interval_plot
+from crosstone.reports.page import (
     Block,
     Cell,
     Figure,
@@ -15,7 +15,7 @@ from crosstone.runs.page import (
     Table,
     TableRow,
 )
-from crosstone.runs.wording import (
+from crosstone.reports.wording import (
     CEILINGS,
     METRICS,
     bracket,

@@ -25,8 +25,8 @@ from crosstone.metrics import (
     regression_statistics,
 )
 from crosstone.metrics.intervals import ScoreFunction
-from crosstone.runs.clusters import MIN_SPEAKERS, Clusters, Unit, choose_clusters
-from crosstone.runs.predictions import Predictions, read_predictions
+from crosstone.scoring.clusters import MIN_SPEAKERS, Clusters, Unit, choose_clusters
+from crosstone.scoring.predictions import Predictions, read_predictions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from crosstone.errors import CrosstoneError
 from crosstone.metrics import LOWER_IS_BETTER, Interval, Sample, bootstrap_difference
-from crosstone.runs.score import Scores, score_function, score_predictions
+from crosstone.scoring.score import Scores, score_function, score_predictions
 
 _SHARE = re.compile(r", \d+(\.\d+)? ?% of the labels$")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crosstone.errors import CorpusError
-from crosstone.runs.score import score_predictions
+from crosstone.scoring.score import score_predictions
 
 LABELS = ["angry", "happy", "sad"]
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from crosstone.runs.comparison import Comparison, System
-from crosstone.runs.confusion import confusion_plot
-from crosstone.runs.curves import Curve, Probe, loss_curve, mean_curve, read_logs, valid_curve
-from crosstone.runs.figures import Line, curve_panel
-from crosstone.runs.page import (
+from crosstone.reports.comparison import Comparison, System
+from crosstone.reports.confusion import confusion_plot
+from crosstone.reports.curves import Curve, Probe, loss_curve, mean_curve, read_logs, valid_curve
+from crosstone.reports.figures import Line, curve_panel
+from crosstone.reports.page import (
     Block,
     Cell,
     Facts,
@@ -20,8 +20,8 @@ from crosstone.runs.page import (
     Table,
     TableRow,
 )
-from crosstone.runs.results import by_share, short_names
-from crosstone.runs.wording import (
+from crosstone.reports.results import by_share, short_names
+from crosstone.reports.wording import (
     METRICS,
     amount,
     common,

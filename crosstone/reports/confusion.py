@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from crosstone.runs.drawing import ROLES, SMALL, TEXT, Drawing, canvas, finish, text_width
+from crosstone.reports.drawing import ROLES, SMALL, TEXT, Drawing, canvas, finish, text_width
 
 
 def confusion_plot(

@@ -3,9 +3,9 @@
 import math
 
 from crosstone.metrics import LOWER_IS_BETTER
-from crosstone.runs.comparison import Comparison
-from crosstone.runs.page import Block, Paragraph
-from crosstone.runs.wording import METRICS, bracket, enumerate_words, number
+from crosstone.reports.comparison import Comparison
+from crosstone.reports.page import Block, Paragraph
+from crosstone.reports.wording import METRICS, bracket, enumerate_words, number
 
 
 def findings(comparison: Comparison) -> list[Block]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crosstone.runs import evidence, results
-from crosstone.runs.comparison import Comparison, comparisons, read_systems
-from crosstone.runs.curves import Probe, read_logs, read_probe
-from crosstone.runs.findings import findings
-from crosstone.runs.page import Block, Heading, Page
+from crosstone.reports import evidence, results
+from crosstone.reports.comparison import Comparison, comparisons, read_systems
+from crosstone.reports.curves import Probe, read_logs, read_probe
+from crosstone.reports.findings import findings
+from crosstone.reports.page import Block, Heading, Page
 
 FOOTER = (
     "Written by crosstone from the predictions.jsonl of each run set; `crosstone score` computes "

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstone.errors import CorpusError
-from crosstone.runs.predictions import Predictions
+from crosstone.scoring.predictions import Predictions
 
 MIN_SPEAKERS = 20
 """From this many speakers on, intervals are clustered by speaker."""

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crosstone.runs.drawing import place_labels, spread_apart
+from crosstone.reports.drawing import place_labels, spread_apart
 
 labels = st.lists(
     st.tuples(st.floats(0, 500), st.floats(20, 120)),

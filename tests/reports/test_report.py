@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from crosstone.errors import CorpusError, CrosstoneError
-from crosstone.runs.comparison import comparisons, paired_table, read_systems
-from crosstone.runs.report import ReportFiles, write_report
+from crosstone.reports.comparison import comparisons, paired_table, read_systems
+from crosstone.reports.report import ReportFiles, write_report
 
 LABELS = ["angry", "happy", "neutral", "sad"]
 CEILINGS = {"words": 0.44, "delivery": 0.43, "additive": 0.66, "additive_best": 0.70, "joint": 0.92}

@@ -1,0 +1,1 @@
+"""Numbers and logs of run sets in, tables, figures and pages out."""

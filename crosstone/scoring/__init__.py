@@ -1,0 +1,1 @@
+"""predictions.jsonl in, numbers out; neither torch nor a recipe is needed."""
