@@ -16,6 +16,9 @@ from crosstone.errors import CorpusError
 
 __all__ = ["Corpus", "Source", "Utterance"]
 
+Relabelling = Callable[[Utterance], Utterance]
+"""Gives an utterance other labels."""
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -24,12 +27,18 @@ class Corpus:
 
     An utterance is parsed when it is asked for; a view holds row numbers and shares the memory
     map; a pickle holds the folder and the row numbers, and opens the folder again elsewhere.
-    Two corpora are equal when name, root, source, extras and rows are.
+    Two corpora are equal when name, root, source, extras, rows and relabelling are.
     """
 
-    def __init__(self, store: "Store", rows: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self,
+        store: "Store",
+        rows: NDArray[np.int64] | None = None,
+        relabel: Relabelling | None = None,
+    ) -> None:
         self._store = store
         self._rows = rows
+        self._relabel = relabel
 
     @classmethod
     def open(cls, folder: Path | str) -> "Corpus":
@@ -93,7 +102,8 @@ class Corpus:
 
     def __getitem__(self, i: int) -> Utterance:
         row = range(len(self))[operator.index(i)]
-        return self._store.utterance(row if self._rows is None else int(self._rows[row]))
+        utterance = self._store.utterance(row if self._rows is None else int(self._rows[row]))
+        return utterance if self._relabel is None else self._relabel(utterance)
 
     def __iter__(self) -> Iterator[Utterance]:
         for i in range(len(self)):
@@ -109,13 +119,14 @@ class Corpus:
             (self.name, self.root, self.source) == (other.name, other.root, other.source)
             and dict(self.extras) == dict(other.extras)
             and self._digest == other._digest
+            and self._relabel == other._relabel
         )
 
     def __hash__(self) -> int:
         return hash((self.name, self._digest))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.folder.absolute(), self._rows, self._store.digest)
+        return _reopen, (self.folder.absolute(), self._rows, self._store.digest, self._relabel)
 
     @property
     def is_whole(self) -> bool:
@@ -191,7 +202,15 @@ class Corpus:
             chosen = np.flatnonzero(chosen)
         elif chosen.size and chosen.dtype.kind not in "iu":
             raise TypeError(f"expected row positions as integers, found {chosen.dtype}")
-        return Corpus(self._store, self.base_indices[chosen.astype(np.int64)])
+        return Corpus(self._store, self.base_indices[chosen.astype(np.int64)], self._relabel)
+
+    def relabelled(self, relabel: Relabelling) -> "Corpus":
+        """The same utterances with the labels that `relabel` gives them when they are asked for.
+
+        relabel: a function that can be pickled and compared. The content hash stays that of the
+        corpus's own labels.
+        """
+        return Corpus(self._store, self._rows, relabel)
 
     def _column(self, column: NDArray[Any]) -> NDArray[Any]:
         return column if self._rows is None else column[self._rows]
@@ -217,8 +236,13 @@ class _Chosen(Sequence[str]):
         return self.strings[int(self.rows[index])]
 
 
-def _reopen(folder: Path, rows: NDArray[np.int64] | None, digest: str) -> Corpus:
+def _reopen(
+    folder: Path,
+    rows: NDArray[np.int64] | None,
+    digest: str,
+    relabel: Relabelling | None,
+) -> Corpus:
     store = Store(folder)
     if store.digest != digest:
         raise CorpusError(f"{folder}: the corpus changed while it was in use; start again")
-    return Corpus(store, rows)
+    return Corpus(store, rows, relabel)

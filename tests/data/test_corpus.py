@@ -1,5 +1,6 @@
 """Corpora: what is written is what is read, and what cannot be read is listed line by line."""
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -322,3 +323,27 @@ def test_an_index_that_cannot_be_kept_is_done_without(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", refuse)
     assert Corpus.open(tmp_path) == corpus
     assert not (tmp_path / "index.npz").exists()
+
+
+class Shouted:
+    """A relabelling that can be pickled and compared."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Shouted)
+
+    __hash__ = None
+
+    def __call__(self, plain: Utterance) -> Utterance:
+        return dataclasses.replace(plain, labels={"emotion": str(plain.labels["emotion"]).upper()})
+
+
+def test_a_relabelled_view_keeps_its_labels_wherever_it_goes(tmp_path):
+    corpus = write(tmp_path, [utterance(i) for i in range(5)])
+    view = corpus.relabelled(Shouted())
+    assert view.labels("emotion") == {"HAPPY": 3, "SAD": 2}
+    assert view.select([1, 2]).labels("emotion") == {"HAPPY": 1, "SAD": 1}
+    assert pickle.loads(pickle.dumps(view)).labels("emotion") == view.labels("emotion")
+    assert view.where(lambda u: u.labels["emotion"] == "SAD").ids[:] == ["u1", "u3"]
+    assert view == corpus.relabelled(Shouted())
+    assert view != corpus
+    assert view.hash == corpus.hash
