@@ -1,5 +1,6 @@
 """A corpus: utterances on disk, and the columns that folds and batches ask for."""
 
+import hashlib
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -11,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstone.data.store import Store, write_store
+from crosstone.data.trials import Trial, Trials
 from crosstone.data.utterance import Source, Utterance
 from crosstone.errors import CorpusError
 
-__all__ = ["Corpus", "Source", "Utterance"]
+__all__ = ["Corpus", "Source", "Trial", "Trials", "Utterance"]
 
 Relabelling = Callable[[Utterance], Utterance]
 """Gives an utterance other labels."""
@@ -55,12 +57,14 @@ class Corpus:
         source: Source,
         utterances: Iterable[Utterance],
         extras: Mapping[str, Any] = _NOTHING,
+        trials: Iterable[Trial] = (),
     ) -> "Corpus":
         """Write a corpus whole or not at all, and open it.
 
         root: the folder that audio paths start from; kept relative to `folder` where it lies
         within it or is given as a relative path, so that both can move together. extras: JSON.
-        Raises CorpusError with every duplicate id and every fault of every utterance.
+        Raises CorpusError with every duplicate id and every fault of every utterance, or of every
+        trial.
         """
         write_store(
             Path(folder),
@@ -69,6 +73,7 @@ class Corpus:
             source=source,
             utterances=utterances,
             extras=extras,
+            trials=trials,
         )
         return cls.open(folder)
 
@@ -96,6 +101,15 @@ class Corpus:
     def extras(self) -> Mapping[str, Any]:
         """What else its preparation recorded, as JSON: expected counts, ceilings."""
         return self._store.extras
+
+    @cached_property
+    def trials(self) -> Trials:
+        """The verification trials both of whose utterances are here; read when asked for.
+
+        Raises CorpusError that lists every fault of their file.
+        """
+        trials = self._store.trials
+        return trials if self._rows is None else trials.among(self._rows, self.ids)
 
     def __len__(self) -> int:
         return len(self._store.index.durations) if self._rows is None else len(self._rows)
@@ -166,7 +180,10 @@ class Corpus:
 
     @property
     def hash(self) -> str:
-        """16 hexadecimal digits of the SHA-256 over the rows' canonical lines, in order."""
+        """16 hexadecimal digits of the SHA-256 over the rows' canonical lines, in order.
+
+        The trials among the rows count as content too, where there are any.
+        """
         return self._digest[:16]
 
     def labels(self, name: str) -> dict[str, int]:
@@ -217,7 +234,10 @@ class Corpus:
 
     @cached_property
     def _digest(self) -> str:
-        return self._store.digest_of(self._rows)
+        digest = self._store.digest_of(self._rows)
+        if not self.trials:
+            return digest
+        return hashlib.sha256(bytes.fromhex(digest) + self.trials.digest).hexdigest()
 
 
 class _Chosen(Sequence[str]):

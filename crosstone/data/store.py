@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstone.data.index import Index, IndexBuilder, Stamp, load_index, save_index
+from crosstone.data.trials import Trial, Trials, read_trials, write_trials
 from crosstone.data.utterance import (
     Source,
     Utterance,
@@ -28,6 +30,7 @@ from crosstone.errors import CorpusError
 
 FORMAT = "crosstone-corpus/1"
 HEADER, LINES, INDEX = "corpus.json", "utterances.jsonl", "index.npz"
+TRIALS = "trials.jsonl"
 
 
 class Store:
@@ -40,6 +43,7 @@ class Store:
         self.root: Path = (folder.resolve() / header["root"]).resolve()
         self.source = Source(**header["source"])
         self.extras: Mapping[str, Any] = header["extras"]
+        self._num_trials: int = header.get("trials", 0)
         path = folder / LINES
         try:
             with path.open("rb") as file:
@@ -74,6 +78,28 @@ class Store:
     def digest(self) -> str:
         return self.digest_of(None)
 
+    @cached_property
+    def trials(self) -> Trials:
+        """The trials, read when they are first asked for."""
+        if not self._num_trials:
+            return Trials.of(self.index.ids, [])
+        path = self.folder / TRIALS
+        try:
+            trials, faults = read_trials(path, self.index.ids)
+        except OSError as error:
+            raise CorpusError(
+                f"{path}: cannot read it ({error.strerror}); prepare the corpus again"
+            ) from error
+        if faults:
+            raise CorpusError(_listed(str(path), faults))
+        if len(trials) != self._num_trials:
+            raise CorpusError(
+                f"{path}: expected {self._num_trials} trials, as {HEADER} says, found "
+                f"{len(trials)}; prepare the corpus again, or correct 'trials' in {HEADER} if the "
+                "lines were meant to change"
+            )
+        return trials
+
 
 def write_store(
     folder: Path,
@@ -83,11 +109,13 @@ def write_store(
     source: Source,
     utterances: Iterable[Utterance],
     extras: Mapping[str, Any],
+    trials: Iterable[Trial] = (),
 ) -> None:
     """Write the files of a corpus: to temporary names, synced, then renamed.
 
-    Raises CorpusError with every duplicate id and every fault of every utterance, or with the
-    reason why the disk would not take them; the corpus that was there before then stands.
+    Raises CorpusError with every duplicate id and every fault of every utterance, then with those
+    of every trial, or with the reason why the disk would not take them; the corpus that was there
+    before then stands.
     """
     header = {
         "format": FORMAT,
@@ -103,22 +131,31 @@ def write_store(
         raise CorpusError(f"{folder}: name and extras must be JSON ({error})") from error
     lines = folder / f".{LINES}.{os.getpid()}.tmp"
     headed = folder / f".{HEADER}.{os.getpid()}.tmp"
+    tried = folder / f".{TRIALS}.{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             index, stamp = _write_lines(lines, utterances, where=str(folder))
             header["utterances"] = len(index.durations)
+            num_trials = _write_trials(tried, trials, index, where=str(folder))
+            if num_trials:
+                header["trials"] = num_trials
             with headed.open("w", encoding="utf-8") as file:
                 json.dump(header, file, indent=2, allow_nan=False)
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())
             lines.replace(folder / LINES)
+            if num_trials:
+                tried.replace(folder / TRIALS)
+            else:
+                (folder / TRIALS).unlink(missing_ok=True)
             headed.replace(folder / HEADER)
             save_index(folder / INDEX, index, stamp)
         finally:
             lines.unlink(missing_ok=True)
             headed.unlink(missing_ok=True)
+            tried.unlink(missing_ok=True)
     except OSError as error:
         raise CorpusError(
             f"{folder}: cannot write the corpus ({error}); what was there before still stands. "
@@ -146,6 +183,17 @@ def _write_lines(path: Path, utterances: Iterable[Utterance], *, where: str) -> 
         file.flush()
         os.fsync(file.fileno())
         return builder.build(), _stamp(file.fileno())
+
+
+def _write_trials(path: Path, trials: Iterable[Trial], index: Index, *, where: str) -> int:
+    """How many trials were written to path; no file where there are none."""
+    first = next(remaining := iter(trials), None)
+    if first is None:
+        return 0
+    number, faults = write_trials(path, chain([first], remaining), set(index.ids))
+    if faults:
+        raise CorpusError(_listed(f"{where}: corpus not written", faults))
+    return number
 
 
 def _scan_lines(lines: mmap.mmap | bytes, *, where: str) -> Index:
@@ -179,7 +227,7 @@ def _read_header(folder: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise CorpusError(f"{path}: not JSON ({error}); prepare the corpus again") from error
-    kinds = {
+    kinds: dict[str, type] = {
         "format": str,
         "name": str,
         "root": str,
@@ -190,6 +238,7 @@ def _read_header(folder: Path) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise CorpusError(f"{path}: expected a JSON object, found {type(header).__name__}")
     faults = [f"no '{key}'" for key in kinds if key not in header]
+    kinds["trials"] = int
     faults += [f"unknown key '{key}'" for key in header if key not in kinds]
     faults += [
         f"{key}: expected {kind.__name__}, found {type(header[key]).__name__}"

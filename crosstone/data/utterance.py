@@ -46,6 +46,13 @@ class Utterance:
     """The corpus's own partition ("train", "test", "unlabelled"), where it has one."""
     labels: Mapping[str, str | float] = field(default_factory=dict, hash=False)
     """The corpus's own label names and scales."""
+    votes: Mapping[str, Mapping[str, tuple[str | float, ...]]] = field(
+        default_factory=dict, hash=False
+    )
+    """What was judged → rater → what that rater chose: several labels, one number, or nothing.
+
+    A speaker's judgement of himself stands under a name that ends in "_self" ("emotion_self").
+    """
 
 
 FIELDS = tuple(item.name for item in fields(Utterance))
@@ -63,6 +70,9 @@ def to_record(utterance: Utterance) -> dict[str, Any]:
         if name == "labels":
             if value:
                 record[name] = {key: _as_float(value[key]) for key in sorted(value, key=str)}
+        elif name == "votes":
+            if value:
+                record[name] = _votes_record(value)
         else:
             record[name] = _as_float(value) if name in SECONDS else value
     return record
@@ -89,11 +99,21 @@ def from_record(record: dict[str, Any]) -> Utterance:
             record[name] = float(record[name])
     labels = record.get("labels") or {}
     record["labels"] = {key: _as_float(value) for key, value in labels.items()}
+    record["votes"] = {
+        target: {rater: tuple(map(_as_float, chosen)) for rater, chosen in raters.items()}
+        for target, raters in (record.get("votes") or {}).items()
+    }
     return Utterance(**record)
 
 
 def read_line(line: bytes) -> tuple[dict[str, Any], list[str]]:
     """The record of a line, of use only without faults, and its faults, each a clause."""
+    record, faults = read_object(line)
+    return record, faults or record_faults(record)
+
+
+def read_object(line: bytes) -> tuple[dict[str, Any], list[str]]:
+    """The JSON object of a line, empty where it has faults, and those, each a clause."""
     try:
         record = json.loads(
             line.decode(), object_pairs_hook=_distinct_pairs, parse_constant=_refuse_constant
@@ -104,7 +124,7 @@ def read_line(line: bytes) -> tuple[dict[str, Any], list[str]]:
         return {}, [f"not one JSON object ({error})" if line.strip() else "empty"]
     if not isinstance(record, dict):
         return {}, [f"expected a JSON object, found {_found(record)}"]
-    return record, record_faults(record)
+    return record, []
 
 
 def record_faults(record: Mapping[str, Any]) -> list[str]:
@@ -133,7 +153,7 @@ def record_faults(record: Mapping[str, Any]) -> list[str]:
         faults.append(f"text_source: expected one of {', '.join(TEXT_SOURCES)}, found '{source}'")
     if record.get("audio") is None and record.get("text") is None:
         faults.append("neither audio nor text")
-    return faults + _label_faults(record.get("labels"))
+    return faults + _label_faults(record.get("labels")) + _vote_faults(record.get("votes"))
 
 
 def _label_faults(labels: Any) -> list[str]:
@@ -150,6 +170,48 @@ def _label_faults(labels: Any) -> list[str]:
         for name in labels
         if not isinstance(name, str)
     ]
+
+
+def _votes_record(votes: Mapping[str, Any]) -> dict[str, Any]:
+    """Votes in canonical order; what is not of their form stays, for `record_faults` to judge."""
+
+    def choices(chosen: Any) -> Any:
+        is_listed = isinstance(chosen, (tuple, list))
+        return [_as_float(choice) for choice in chosen] if is_listed else chosen
+
+    return {
+        target: {rater: choices(raters[rater]) for rater in sorted(raters, key=str)}
+        if isinstance(raters, Mapping)
+        else raters
+        for target, raters in sorted(votes.items(), key=lambda item: str(item[0]))
+    }
+
+
+def _vote_faults(votes: Any) -> list[str]:
+    if votes is None:
+        return []
+    if not isinstance(votes, Mapping):
+        return [f"votes: expected an object of what was judged, found {_found(votes)}"]
+    faults = [
+        f"vote name: expected a string, found {_found(name)}"
+        for name in votes
+        if not isinstance(name, str)
+    ]
+    for target, raters in votes.items():
+        if not isinstance(raters, Mapping):
+            faults.append(f"votes '{target}': expected an object of raters, found {_found(raters)}")
+            continue
+        for rater, chosen in raters.items():
+            if not isinstance(rater, str):
+                faults.append(f"votes '{target}': rater: expected a string, found {_found(rater)}")
+            if not isinstance(chosen, (list, tuple)) or not all(
+                isinstance(choice, str) or _is_finite_number(choice) for choice in chosen
+            ):
+                faults.append(
+                    f"votes '{target}' of '{rater}': expected a list of strings or finite "
+                    f"numbers, found {_found(chosen)}"
+                )
+    return faults
 
 
 def _is_finite_number(value: Any) -> bool:

@@ -56,6 +56,17 @@ def utterances(draw) -> Utterance:
         labels=draw(
             st.dictionaries(NAMES, st.text() | st.floats(allow_nan=False, allow_infinity=False))
         ),
+        votes=draw(
+            st.dictionaries(
+                NAMES,
+                st.dictionaries(
+                    NAMES,
+                    st.lists(st.text() | st.floats(0, 5), max_size=3).map(tuple),
+                    max_size=2,
+                ),
+                max_size=2,
+            )
+        ),
     )
 
 
@@ -191,6 +202,39 @@ def test_numpy_numbers_are_numbers(tmp_path):
     assert write(tmp_path, [row])[0] == utterance(1, duration=0.5, labels={"valence": 3.0})
 
 
+def test_votes_are_kept_rater_by_rater(tmp_path):
+    votes = {"mood": {"E2": ("sad", "other"), "E1": ()}, "valence": {"E1": (np.float32(4),)}}
+    corpus = write(tmp_path, [utterance(1, votes=votes)])
+    assert corpus[0].votes == {
+        "mood": {"E1": (), "E2": ("sad", "other")},
+        "valence": {"E1": (4.0,)},
+    }
+    line = (tmp_path / "utterances.jsonl").read_text()
+    assert line.endswith(
+        '"votes":{"mood":{"E1":[],"E2":["sad","other"]},"valence":{"E1":[4.0]}}}\n'
+    )
+    faulty = {"mood": {1: ("sad",)}, 2: {}}
+    with pytest.raises(CorpusError) as caught:
+        write(tmp_path, [utterance(1, votes=faulty)])
+    assert str(caught.value).splitlines()[1:] == [
+        "  utterance 1: vote name: expected a string, found 2 (int)",
+        "  utterance 1: votes 'mood': rater: expected a string, found 1 (int)",
+    ]
+
+
+def test_without_votes_and_trials_nothing_changes_on_disk(tmp_path):
+    corpus = write(tmp_path, [utterance(0), utterance(1)])
+    assert corpus.hash == "dc68912bc08c199b"
+    assert (tmp_path / "utterances.jsonl").read_bytes() == (
+        b'{"id":"u0","audio":"wav/u0.wav","duration":0.0,"text":"row 0","speaker":"s0",'
+        b'"group":"g0","labels":{"emotion":"happy","valence":0.0}}\n'
+        b'{"id":"u1","audio":"wav/u1.wav","duration":1.0,"text":"row 1","speaker":"s1",'
+        b'"group":"g1","labels":{"emotion":"sad","valence":0.5}}\n'
+    )
+    assert "trials" not in json.loads((tmp_path / "corpus.json").read_text())
+    assert list(corpus.trials) == []
+
+
 def test_extras_must_be_json(tmp_path):
     with pytest.raises(CorpusError, match="name and extras must be JSON"):
         write(tmp_path, [utterance(1)], extras={"when": object()})
@@ -219,12 +263,15 @@ def test_every_faulty_line_is_listed_with_its_number(tmp_path):
         b'{"id":"n","text":"x","text_source":"heard"}',
         b'{"id":"o","text":"x","start":1e999}',
         b'{"id":"p","text":"x","start":1' + b"0" * 400 + b"}",
+        b'{"id":"q","text":"x","votes":[1]}',
+        b'{"id":"r","text":"x","votes":{"mood":"sad"}}',
+        b'{"id":"s","text":"x","votes":{"mood":{"E1":"sad","E2":[null],"E3":[]}}}',
     ]
     (tmp_path / "utterances.jsonl").write_bytes(b"\n".join(lines))
     with pytest.raises(CorpusError) as caught:
         Corpus.open(tmp_path)
     head, *found = str(caught.value).splitlines()
-    assert head == f"{tmp_path / 'utterances.jsonl'}: 19 faults"
+    assert head == f"{tmp_path / 'utterances.jsonl'}: 23 faults"
     expected = [
         "line 2: not one JSON object",
         "line 3: no id",
@@ -245,6 +292,10 @@ def test_every_faulty_line_is_listed_with_its_number(tmp_path):
         "line 18: text_source: expected one of gold, asr, found 'heard'",
         "line 19: start: expected a finite number of seconds, found inf (float)",
         "line 20: start: expected a finite number of seconds, found 1000",
+        "line 21: votes: expected an object of what was judged, found [1] (list)",
+        "line 22: votes 'mood': expected an object of raters, found 'sad' (str)",
+        "line 23: votes 'mood' of 'E1': expected a list of strings or finite numbers, found 'sad'",
+        "line 23: votes 'mood' of 'E2': expected a list of strings or finite numbers, found [None]",
     ]
     for line, clause in zip(found, expected, strict=True):
         assert line.strip().startswith(clause)
