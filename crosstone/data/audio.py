@@ -65,25 +65,28 @@ def read_audio(
     that is missing, empty, not audio or truncated, and for a stretch outside the file, without or
     with too few samples, longer than max_seconds, with NaN, out of scale, or silent.
     """
-    with _opened(Path(path)) as (sound, header):
-        blocks = list(_sound_blocks(Path(path), sound, header, start, end, max_seconds))
-    samples = np.concatenate(blocks)
+    with audio_blocks(path, start=start, end=end, max_seconds=max_seconds) as (header, blocks):
+        samples: NDArray[np.float32] = np.concatenate(list(blocks))
     if header.sampling_rate != sampling_rate:
         samples = soxr.resample(samples, header.sampling_rate, sampling_rate)
     return np.clip(samples, -1.0, 1.0).astype(np.float32, copy=False)
 
 
-def check_audio(
+@contextmanager
+def audio_blocks(
     path: Path | str,
     *,
     start: float | None = None,
     end: float | None = None,
     max_seconds: float | None = None,
-) -> float:
-    """The seconds that `read_audio` would read; raises as it does, holds one block at a time."""
+) -> Iterator[tuple[Header, Iterator[NDArray[np.float32]]]]:
+    """The header of a recording, and the mono blocks (n,) that `read_audio` would join.
+
+    One block is held at a time, at the recording's own rate; raises as `read_audio` does, for
+    faults of the whole after the last block.
+    """
     with _opened(Path(path)) as (sound, header):
-        blocks = _sound_blocks(Path(path), sound, header, start, end, max_seconds)
-        return sum(len(block) for block in blocks) / header.sampling_rate
+        yield header, _sound_blocks(Path(path), sound, header, start, end, max_seconds)
 
 
 def read_header(path: Path | str) -> Header:

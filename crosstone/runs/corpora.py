@@ -3,13 +3,17 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from crosstone.data.corpus import Corpus
 from crosstone.data.faults import WHOLE_CORPUS, Fault, find_faults, refuse_faulty
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.runs.recipe import Recipe
 
+KEPT = "faults.json"
+CHECKS = 2
+"""Which faults are looked for; a list that was kept under another number is made again."""
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, done, in all)."""
 
@@ -42,22 +46,38 @@ def known_faults(corpus: Corpus, max_seconds: float, progress: Progress | None) 
 
     They are looked for again when an utterance, or size or time of a recording, has changed.
     """
-    path = corpus.folder / "faults.json"
-    key = {"hash": corpus.hash, "files": _stamp(corpus), "max_seconds": max_seconds}
+    path = corpus.folder / KEPT
     if path.is_file():
         kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["key"] == key:
+        if kept["key"] == _key(corpus, max_seconds):
             return [Fault(**fault) for fault in kept["faults"]]
     tick = None
     if progress is not None:
         tick = lambda done, total: progress(f"checking {corpus.name}", done, total)  # noqa: E731
     faults = find_faults(corpus, max_seconds=max_seconds, progress=tick)
-    listed = [{name: getattr(f, name) for name in Fault.__dataclass_fields__} for f in faults]
-    if os.access(corpus.folder, os.W_OK):
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps({"key": key, "faults": listed}), encoding="utf-8")
-        temporary.replace(path)
+    keep_faults(corpus, max_seconds, faults)
     return faults
+
+
+def keep_faults(corpus: Corpus, max_seconds: float, faults: Sequence[Fault]) -> None:
+    """Write the faults of a whole corpus into its folder, where it can be written to."""
+    if not os.access(corpus.folder, os.W_OK):
+        return
+    path = corpus.folder / KEPT
+    listed = [{name: getattr(f, name) for name in Fault.__dataclass_fields__} for f in faults]
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    kept = {"key": _key(corpus, max_seconds), "faults": listed}
+    temporary.write_text(json.dumps(kept), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _key(corpus: Corpus, max_seconds: float) -> dict[str, Any]:
+    return {
+        "checks": CHECKS,
+        "hash": corpus.hash,
+        "files": _stamp(corpus),
+        "max_seconds": max_seconds,
+    }
 
 
 def _stamp(corpus: Corpus) -> str:

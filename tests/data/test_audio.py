@@ -13,7 +13,7 @@ import soxr
 
 from crosstone.data.audio import (
     AudioFault,
-    check_audio,
+    audio_blocks,
     measure_durations,
     read_audio,
     read_header,
@@ -30,6 +30,12 @@ def tone(seconds: float = 1.0, rate: int = RATE, hertz: float = 220.0) -> np.nda
 def save(path: Path, samples: np.ndarray, rate: int = RATE, **format) -> Path:
     soundfile.write(path, samples, rate, **format)
     return path
+
+
+def check_audio(path: Path, **options) -> float:
+    """The seconds that are decoded, one block held at a time."""
+    with audio_blocks(path, **options) as (header, blocks):
+        return sum(len(block) for block in blocks) / header.sampling_rate
 
 
 def fault(path: Path, **options) -> AudioFault:

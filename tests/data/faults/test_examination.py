@@ -13,7 +13,7 @@ from crosstone.data.corpus import Corpus, Source, Utterance
 from crosstone.data.faults import (
     WHOLE_CORPUS,
     Fault,
-    count_kinds,
+    examine,
     find_faults,
     format_faults,
     missing_counts,
@@ -102,8 +102,9 @@ def test_every_fault_is_listed_at_once(ward):
     warnings = [(fault.id, fault.kind) for fault in faults if fault.severity == "warning"]
     assert warnings == [
         ("copy", "changed"),
-        ("copy", "duplicate-audio"),
         ("well", "empty-text"),
+        ("copy", "duplicate-audio"),
+        (WHOLE_CORPUS, "overlap"),
         ("mute", "no-audio"),
         ("essay", "no-audio"),
         ("scroll", "no-audio"),
@@ -116,8 +117,8 @@ def test_every_fault_is_listed_at_once(ward):
         "2 utterances have this id (rows 1 and 13); give each its own"
     )
     assert sentences["duplicate-audio"] == (
-        "the same recording, byte for byte, as 'well', in another group (a and b), so that folds "
-        "may train on what they test; keep one"
+        "the same recording, sample for sample, as 'well', in another group (a and b), so that "
+        "folds may train on what they test; keep one"
     )
     assert "expected 7.00 s, as when the corpus was prepared, found 1.00 s" in sentences["changed"]
     assert sentences["empty-text"] == (
@@ -150,26 +151,10 @@ def test_twins_in_one_group_are_no_leak(tmp_path):
     save(tmp_path / "a.wav", noise(0))
     rows = [Utterance(id=name, audio="a.wav", group=group) for name, group in ("xg", "yg")]
     (twin,) = find_faults(write(tmp_path, rows))
-    assert twin.sentence == "the same recording, byte for byte, as 'x'; keep one"
+    assert twin.sentence == "the same recording, sample for sample, as 'x'; keep one"
     rows = [Utterance(id=name, audio="a.wav") for name in "xy"]
     (twin,) = find_faults(write(tmp_path, rows))
     assert twin.sentence.endswith("as 'x', so that folds may train on what they test; keep one")
-
-
-def test_faults_are_formatted_errors_first():
-    faults = [
-        Fault("a", "empty-text", "warning", "one."),
-        Fault("b", "silent", "error", "two."),
-        Fault("c", "silent", "error", "three."),
-    ]
-    assert format_faults(faults).splitlines() == [
-        "3 faults: 2 silent, 1 empty-text",
-        "error [silent] b: two.",
-        "error [silent] c: three.",
-        "warning [empty-text] a: one.",
-    ]
-    assert format_faults(faults[:1]).startswith("1 fault: 1 empty-text")
-    assert count_kinds(faults) == "2 silent, 1 empty-text"
 
 
 def test_training_refuses_faults_unless_told_to_skip_them(ward, caplog):
@@ -231,16 +216,72 @@ def test_many_recordings_take_little_memory(tmp_path):
     corpus = write(tmp_path, rows)
     tracemalloc.start()
     try:
-        assert find_faults(corpus, workers=2) == []
+        (overlap,) = find_faults(corpus, workers=2)
         assert tracemalloc.get_traced_memory()[1] < 10e6
     finally:
         tracemalloc.stop()
+    assert overlap.sentence == (
+        "399 of 400 utterances begin before one before them in the same recording has ended, all "
+        "within one group and split; the most, 4.90 s, '1' with '0'"
+    )
 
 
-def test_many_warnings_of_a_kind_are_counted_and_every_error_is_said() -> None:
-    warnings = [Fault(f"w{i}", "no-audio", "warning", "has no audio") for i in range(30)]
-    errors = [Fault(f"e{i}", "silent", "error", "is silent") for i in range(30)]
-    said = format_faults([*warnings, *errors])
-    assert said.count("error [silent]") == 30
-    assert said.count("has no audio") == 10
-    assert "warning [no-audio] and 20 more" in said
+def test_findings_of_a_small_corpus(tmp_path):
+    save(tmp_path / "a.wav", np.concatenate([noise(0, 2.0), np.full(RATE, 1.0)]))
+    save(tmp_path / "b.wav", np.r_[noise(1, 0.04), np.zeros(RATE)].astype(np.float32))
+    line = "He spoke of it gladly."
+    rows = [
+        Utterance(id="1", audio="a.wav", start=0.0, end=2.0, text=line, group="x", split="train"),
+        Utterance(id="2", audio="a.wav", start=1.5, end=3.0, text="No.", group="y", split="test"),
+        Utterance(id="3", audio="b.wav", text=f" {line.upper()}", group="y", split="test"),
+        Utterance(id="4", audio="b.wav", text="no.", group="x", split="train", speaker="ann"),
+        Utterance(id="5", text="no.", group="z", split="test", speaker="ann"),
+    ]
+    found = examine(write(tmp_path, rows))
+    said = {fault.kind: fault.sentence for fault in found.faults}
+    assert said["clipped"].startswith(
+        f"{tmp_path / 'a.wav'}: clipped: 66.67% of the samples stand at full scale, expected at "
+        "most 0.1%"
+    )
+    assert "hardly anything to hear: 96% of it is 40 dB or more below" in said["mostly-quiet"]
+    assert said["duplicate-audio"].startswith("the same recording, sample for sample, as '3'")
+    assert said["duplicate-text"] == (
+        "1 text of 3 words or more stands in more than one group, in 2 of 5 utterances; the most "
+        "frequent, 'He spoke of it gladly.', 2 times in 2 groups; a model of words may know them "
+        "from training"
+    )
+    assert said["overlap"] == (
+        "1 of 5 utterances begin before one before them in the same recording has ended, 1 of them "
+        "in another group or split; the most, 0.50 s, '2' with '1'"
+    )
+    assert said["shared-speaker"] == (
+        "1 speaker is in both test and train: ann; what is learnt of them in one helps in the other"
+    )
+    assert "shared-group" not in said
+    assert {fault.severity for fault in found.faults} == {"warning"}
+    facts = found.findings
+    assert facts["counts"] == {
+        "utterances": 5,
+        "with_audio": 4,
+        "with_text": 5,
+        "recordings": 2,
+        "speakers": 1,
+        "groups": 3,
+    }
+    assert facts["audio"]["rates"] == {"8000": 4}
+    assert facts["audio"]["hours"] == pytest.approx((2 + 1.5 + 2 * 1.04) / 3600)
+    assert facts["repeats"]["listed"] == [{"text": line, "utterances": 2, "groups": 2}]
+    assert facts["text"]["words"]["edges"] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert facts["text"]["words"]["counts"] == [3, 0, 0, 0, 2]
+
+
+def test_without_listening_only_absence_is_found(tmp_path):
+    save(tmp_path / "silent.wav", np.zeros(RATE))
+    rows = [
+        Utterance(id="here", audio="silent.wav", text="hm", duration=1.0),
+        Utterance(id="gone", audio="gone.wav", text="hm", duration=2.0),
+    ]
+    found = examine(write(tmp_path, rows), listen=False)
+    assert [(fault.id, fault.kind) for fault in found.faults] == [("gone", "missing")]
+    assert found.findings["audio"]["heard"] == 0
+    assert found.findings["audio"]["hours"] == pytest.approx(3 / 3600)

@@ -1,0 +1,23 @@
+"""Every fault of a corpus at once, what else its examination found, and what training does."""
+
+from crosstone.data.faults.examination import Examination, examine, find_faults
+from crosstone.data.faults.fault import (
+    WHOLE_CORPUS,
+    Fault,
+    count_kinds,
+    format_faults,
+    refuse_faulty,
+)
+from crosstone.data.faults.inventory import missing_counts
+
+__all__ = [
+    "WHOLE_CORPUS",
+    "Examination",
+    "Fault",
+    "count_kinds",
+    "examine",
+    "find_faults",
+    "format_faults",
+    "missing_counts",
+    "refuse_faulty",
+]
