@@ -17,6 +17,8 @@ import yaml
 from crosstone.errors import ConfigError
 
 T = TypeVar("T")
+Lay = typing.Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+"""Two trees as one, the second over the first."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -59,28 +61,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def resolve_extends(path: Path, find: typing.Callable[[str, Path], Path]) -> dict[str, Any]:
-    """The mapping of a file laid over those that its `extends` names, the first named lowest.
-
-    find(name, relative_to) turns a name into a path. Raises ConfigError on a circle.
-    """
-    return _extended(path, find, ())
-
-
-def _extended(
-    path: Path, find: typing.Callable[[str, Path], Path], trail: tuple[Path, ...]
-) -> dict[str, Any]:
-    if path in trail:
-        chain = " → ".join(p.name for p in (*trail, path))
-        raise ConfigError(f"{path}: 'extends' runs in a circle: {chain}")
-    tree = read_yaml(path)
-    parents = tree.pop("extends", [])
-    merged: dict[str, Any] = {}
-    for name in [parents] if isinstance(parents, str) else parents:
-        merged = merge(merged, _extended(find(str(name), path.parent), find, (*trail, path)))
-    return merge(merged, tree)
-
-
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Two trees as one: mappings are merged key by key, anything else of `over` replaces."""
     merged = dict(under)
@@ -92,7 +72,34 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def apply_overrides(tree: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+def resolve_extends(
+    path: Path, find: typing.Callable[[str, Path], Path], lay: Lay = merge
+) -> dict[str, Any]:
+    """The mapping of a file laid over those that its `extends` names, the first named lowest.
+
+    find(name, relative_to) turns a name into a path. Raises ConfigError on a circle.
+    """
+    return _extended(path, find, lay, ())
+
+
+def _extended(
+    path: Path, find: typing.Callable[[str, Path], Path], lay: Lay, trail: tuple[Path, ...]
+) -> dict[str, Any]:
+    if path in trail:
+        chain = " → ".join(p.name for p in (*trail, path))
+        raise ConfigError(f"{path}: 'extends' runs in a circle: {chain}")
+    tree = read_yaml(path)
+    parents = tree.pop("extends", [])
+    merged: dict[str, Any] = {}
+    for name in [parents] if isinstance(parents, str) else parents:
+        below = _extended(find(str(name), path.parent), find, lay, (*trail, path))
+        merged = lay(merged, below)
+    return lay(merged, tree)
+
+
+def apply_overrides(
+    tree: Mapping[str, Any], overrides: Sequence[str], lay: Lay = merge
+) -> dict[str, Any]:
     """A tree with dotted overrides (`optim.lr=3e-5`) laid over it; values are read as YAML."""
     merged = dict(tree)
     for override in overrides:
@@ -107,7 +114,7 @@ def apply_overrides(tree: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
             ) from error
         for key in reversed(dotted.split(".")):
             value = {key: value}
-        merged = merge(merged, value)
+        merged = lay(merged, value)
     return merged
 
 

@@ -1,5 +1,6 @@
 """Every shipped recipe resolves, and builds: the large ones on the meta device."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,14 @@ from crosstone.errors import ConfigError
 from crosstone.models import FAMILIES
 from crosstone.models.cmt import PRESETS
 from crosstone.models.towers import BUILTIN_AUDIO, BUILTIN_TEXT
+from crosstone.protocols import PROTOCOLS
 from crosstone.runs.recipe import RECIPES, find_recipe, load_recipe
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
 def test_none_is_lost() -> None:
-    assert len(NAMES) == 14
+    assert len(NAMES) == 18
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,6 +61,41 @@ def test_paper_hyperparameters_stand_in_the_recipes() -> None:
     assert (finetune.training.batch_size, finetune.training.epochs) == (16, 25)
     assert finetune.objectives.orthogonality is not None
     assert finetune.objectives.orthogonality.alpha == 10
+
+
+@pytest.mark.parametrize(
+    "name,protocol,corpus",
+    [
+        ("iemocap-4way-cmt", "iemocap-4way-loso", "iemocap"),
+        ("mosei-sentiment-cmt", "mosei-sentiment", "mosei"),
+        ("mosi-sentiment-cmt", "mosi-sentiment", "mosi"),
+    ],
+)
+def test_fine_tuning_recipes_name_their_protocol(name: str, protocol: str, corpus: str) -> None:
+    recipe, base = load_recipe(name), load_recipe("cmt-base-finetune")
+    assert recipe.protocol == PROTOCOLS[protocol]
+    assert recipe.protocol.corpus == corpus
+    assert (recipe.optim, recipe.objectives) == (base.optim, base.objectives)
+    assert recipe.training == base.training
+
+
+def test_a_named_protocol_brings_its_keys_and_forgets_those_below() -> None:
+    """cmt-base-finetune leaves one group out and asks for emotion; a name laid over it does not."""
+    recipe = load_recipe(
+        "cmt-base-finetune",
+        ["protocol.name=mosei-sentiment", "protocol.selection=last", "protocol.expected=null"],
+    )
+    named = PROTOCOLS["mosei-sentiment"]
+    assert recipe.protocol == dataclasses.replace(named, selection="last", expected=None)
+    again = load_recipe(
+        "cmt-base-finetune", ["protocol.folds=3", "protocol.name=iemocap-jbls"]
+    ).protocol
+    assert again == PROTOCOLS["iemocap-jbls"]
+
+
+def test_an_unknown_protocol_gets_near_names() -> None:
+    with pytest.raises(ConfigError, match="no protocol is called 'iemocap-jbl'; did you mean iemo"):
+        load_recipe("cmt-base-finetune", ["protocol.name=iemocap-jbl"])
 
 
 def test_a_recipe_nobody_ships_is_named() -> None:

@@ -1,5 +1,21 @@
 """Who trains, who tests, what is counted, and how the winner is chosen."""
 
-from crosstone.protocols.base import Fold, ProtocolSpec, plan_folds
+from crosstone.protocols.base import Counts, ProtocolSpec
+from crosstone.protocols.counts import describe_counts
+from crosstone.protocols.folds import Fold, Plan, plan_folds
+from crosstone.protocols.register import PROTOCOLS, alterations, named_protocol
+from crosstone.protocols.view import View, protocol_view
 
-__all__ = ["Fold", "ProtocolSpec", "plan_folds"]
+__all__ = [
+    "PROTOCOLS",
+    "Counts",
+    "Fold",
+    "Plan",
+    "ProtocolSpec",
+    "View",
+    "alterations",
+    "describe_counts",
+    "named_protocol",
+    "plan_folds",
+    "protocol_view",
+]

@@ -1,44 +1,94 @@
-"""A protocol: its unit, its folds, its target, its selection rule."""
+"""A protocol: its unit, its target, its folds, its counts, its selection rule."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
-
-from crosstone.data.corpus import Corpus
-from crosstone.errors import ConfigError, CorpusError
+from crosstone.errors import ConfigError
+from crosstone.metrics import canonical_name
 
 METRICS = {
     "classification": ("ua", "wa", "macro_f1", "weighted_f1"),
-    "regression": ("mae", "pearson", "acc7", "acc5", "acc2_nonneg", "acc2_nonzero"),
+    "regression": (
+        "mae",
+        "pearson",
+        "ccc",
+        "acc7_round",
+        "acc7_sdk",
+        "acc5",
+        "acc2_nonneg",
+        "acc2_nonzero",
+    ),
+    "verification": ("eer", "min_dcf"),
 }
-"""What may stand first, by task."""
+"""What may stand first, by task; `crosstone.metrics.ALIASES` are understood too."""
 
-Rows = NDArray[np.int64]
+Selection = Literal["nested", "last", "best_valid", "best_test"]
+Side = Literal["group", "speaker"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How many utterances a protocol finds in a whole copy of its corpus; empty is unknown."""
+
+    name: str = ""
+    """Which copy, where several are in circulation."""
+
+    utterances: int | None = None
+
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """By class, after merging."""
+
+    units: Mapping[str, int] = field(default_factory=dict)
+    """By unit, as in sessions."""
+
+    splits: Mapping[str, int] = field(default_factory=dict)
+    """By train, valid and test of a protocol of one fold."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolSpec:
     """How a number is made; every table prints it."""
 
-    kind: Literal["holdout", "grouped-kfold", "leave-one-group-out"] = "grouped-kfold"
-    """One part held out, k parts in turn, or every unit in turn."""
+    name: str = ""
+    """A protocol of `crosstone protocols`, whose keys these are unless they say otherwise."""
+
+    source: str = ""
+    """Paper and table, or toolkit, that the protocol is taken from."""
+
+    corpus: str = ""
+    """Name of the one corpus that it is about; empty is any."""
+
+    kind: Literal["holdout", "grouped-kfold", "leave-one-group-out", "predefined", "trials"] = (
+        "grouped-kfold"
+    )
+    """One part held out, k parts in turn, every unit in turn, the corpus's own splits train, valid
+    and test, or the corpus's list of trials."""
 
     unit: Literal["group", "speaker", "utterance"] = "group"
     """What no fold may split: the corpus's group (session, dialogue, video), or the speaker.
     `utterance` keeps nothing together: a speaker may then train and test, and the number is high
     for that reason alone."""
 
+    permits: tuple[Side, ...] = ()
+    """Columns besides the unit whose values may stand in train and test. Elsewhere that is refused
+    as a leak; where it is permitted every table says it."""
+
     target: str = "emotion"
     """The label that is predicted."""
 
-    task: Literal["classification", "regression"] = "classification"
+    task: Literal["classification", "regression", "verification"] = "classification"
 
     labels: tuple[str, ...] = ()
-    """Class names; empty takes those of the corpus, in alphabetical order."""
+    """Class names, after merging; other utterances are left out and counted. Empty takes all those
+    of the corpus, in alphabetical order."""
+
+    label_map: Mapping[str, str] = field(default_factory=dict)
+    """Labels that are merged into another, as in exc: hap."""
+
+    scales: tuple[str, ...] = ()
+    """Numeric labels that make the target: the name of the highest one, where it is above 0 and no
+    other is as high; other utterances are left out and counted."""
 
     split: str | None = None
     """Only the utterances of this part of the corpus's own partition."""
@@ -50,15 +100,30 @@ class ProtocolSpec:
     """Share of the utterances that a holdout tests, at most a half, as nearly as one part in n of
     whole units allows."""
 
+    train_units: tuple[str, ...] = ()
+    """Units that a holdout trains on, by name; empty is all that are not named elsewhere."""
+
+    valid_units: tuple[str, ...] = ()
+    """Units that a holdout keeps for validation, by name."""
+
     test_units: tuple[str, ...] = ()
     """Units that a holdout tests, by name, instead of a drawn share."""
 
-    selection: Literal["last", "best_valid", "best_test"] = "last"
-    """Which epoch is scored. best_valid holds whole units back from the training side; best_test
-    looks at the test items and exists only to reproduce a leaky number."""
+    selection: Selection = "last"
+    """Which epoch is scored. nested validates on one whole part of the training side: the one that
+    the next fold tests. best_valid validates on the named or predefined part, or on units drawn
+    from the training side. best_test looks at the scored items and exists only to reproduce a leaky
+    number."""
 
     headline: str = ""
-    """The metric that stands first and that selects; empty is ua for classes, mae for a value."""
+    """The metric that stands first and that selects; empty is ua for classes, mae for a value, eer
+    for trials."""
+
+    expected: tuple[Counts, ...] | None = None
+    """What a whole copy holds, in each of its versions; null compares nothing."""
+
+    enforce: bool = True
+    """Refuse to train where no expected version is found; otherwise every table says what was."""
 
     train_fraction: float = 1.0
     """Share of the training utterances that keep their labels, drawn by seed."""
@@ -67,13 +132,7 @@ class ProtocolSpec:
     """Draws the folds; apart from the training seeds, so that all share their folds."""
 
     def __post_init__(self) -> None:
-        faults = []
-        if not 0 < self.train_fraction <= 1:
-            faults.append(f"train_fraction expects a share in (0, 1], found {self.train_fraction}")
-        if not 0 < self.test_share <= 0.5:
-            faults.append(f"test_share expects a share in (0, 0.5], found {self.test_share}")
-        if self.folds < 2:
-            faults.append(f"folds expects at least 2, found {self.folds}")
+        faults = [*self._faults_of_shares(), *self._faults_of_labels(), *self._faults_of_folds()]
         if self.metric not in METRICS[self.task]:
             known = ", ".join(METRICS[self.task])
             faults.append(f"headline expects one of {known}, found '{self.headline}'")
@@ -83,134 +142,64 @@ class ProtocolSpec:
     @property
     def metric(self) -> str:
         """Name of the headline metric."""
-        return self.headline or ("ua" if self.task == "classification" else "mae")
+        first = {"classification": "ua", "regression": "mae", "verification": "eer"}
+        return canonical_name(self.headline) or first[self.task]
 
+    @property
+    def scored(self) -> str:
+        """What the scored side may be called; "test" only where no epoch was chosen on it."""
+        return "selected on test" if self.selection == "best_test" else "test"
 
-@dataclass(frozen=True)
-class Fold:
-    """Rows of the corpus view that the folds were planned on."""
+    def _faults_of_shares(self) -> list[str]:
+        faults = []
+        if not 0 < self.train_fraction <= 1:
+            faults.append(f"train_fraction expects a share in (0, 1], found {self.train_fraction}")
+        if not 0 < self.test_share <= 0.5:
+            faults.append(f"test_share expects a share in (0, 0.5], found {self.test_share}")
+        if self.folds < 2:
+            faults.append(f"folds expects at least 2, found {self.folds}")
+        return faults
 
-    index: int
-    train: Rows
-    valid: Rows
-    test: Rows
-    test_units: tuple[str, ...]
+    def _faults_of_labels(self) -> list[str]:
+        faults = []
+        if self.task != "classification" and (self.labels or self.label_map or self.scales):
+            faults.append("labels, label_map and scales are for task classification")
+        lost = sorted({new for new in self.label_map.values() if new not in self.labels})
+        if self.labels and lost:
+            faults.append(f"label_map merges into {', '.join(lost)}, which labels does not name")
+        gone = sorted(k for k, new in self.label_map.items() if k != new and k in self.labels)
+        if gone:
+            faults.append(f"labels names {', '.join(gone)}, which label_map merges into another")
+        if len(set(self.labels)) < len(self.labels):
+            faults.append(f"labels expects each name once, found {', '.join(self.labels)}")
+        return faults
 
-
-def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> list[Fold]:
-    """The folds of a corpus; no unit stands on both sides of one.
-
-    Classes are spread over grouped folds as evenly as whole units allow, where every class has as
-    many utterances as there are folds. Raises CorpusError where
-    units are missing or too few, or where an utterance has no label for the target.
-    """
-    units = _units(corpus, spec)
-    names = sorted(set(units))
-    classes = _classes(corpus, spec)
-    folds = []
-    for index, test_names in enumerate(_test_parts(units, names, classes, spec)):
-        test = np.flatnonzero(np.isin(units, test_names))
-        rest = np.flatnonzero(~np.isin(units, test_names))
-        valid = np.empty(0, np.int64)
-        if spec.selection == "best_valid":
-            rest, valid = _held_back(rest, units, classes, spec)
-        train = _thinned(rest, classes, corpus, spec)
-        folds.append(Fold(index, train, valid, test, tuple(map(str, test_names))))
-    return folds
-
-
-def _units(corpus: Corpus, spec: ProtocolSpec) -> NDArray[np.object_]:
-    if spec.unit == "utterance":
-        return np.array(list(corpus.ids), dtype=object)
-    column = corpus.groups if spec.unit == "group" else corpus.speakers
-    missing = [i for i, unit in enumerate(column) if not unit]
-    if missing:
-        column_name = "session (or group)" if spec.unit == "group" else "speaker"
-        other = "speaker" if spec.unit == "group" else "group"
-        raise CorpusError(
-            f"{corpus.name}: the protocol keeps every {spec.unit} on one side, but "
-            f"{len(missing)} of {len(corpus)} utterances have none (first: "
-            f"{corpus.ids[missing[0]]}); fill the column '{column_name}' or set "
-            f"protocol.unit={other}"
-        )
-    return column
-
-
-def _classes(corpus: Corpus, spec: ProtocolSpec) -> NDArray[np.object_]:
-    values = [utterance.labels.get(spec.target) for utterance in corpus]
-    missing = [corpus.ids[i] for i, value in enumerate(values) if value is None]
-    if missing:
-        known = sorted({name for utterance in corpus for name in utterance.labels})
-        raise CorpusError(
-            f"{corpus.name}: {len(missing)} of {len(corpus)} utterances have no label "
-            f"'{spec.target}' (first: {missing[0]}); the corpus has {', '.join(known) or 'none'}; "
-            "correct protocol.target or label them"
-        )
-    return np.array([str(value) for value in values], dtype=object)
-
-
-def _test_parts(
-    units: NDArray[np.object_],
-    names: Sequence[str],
-    classes: NDArray[np.object_],
-    spec: ProtocolSpec,
-) -> list[Sequence[str]]:
-    if spec.kind == "holdout" and spec.test_units:
-        unknown = sorted(set(spec.test_units) - set(names))
-        if unknown:
-            raise CorpusError(
-                f"protocol.test_units: no {spec.unit} named {', '.join(unknown)}; the corpus has "
-                f"{', '.join(names[:12])}{' …' if len(names) > 12 else ''}"
+    def _faults_of_folds(self) -> list[str]:
+        faults = []
+        sides = {s: set(getattr(self, f"{s}_units")) for s in ("train", "valid", "test")}
+        if any(sides.values()) and self.kind != "holdout":
+            faults.append(
+                f"train_units, valid_units and test_units are for kind holdout, not {self.kind}"
             )
-        return [spec.test_units]
-    needed = 2 if spec.kind != "grouped-kfold" else spec.folds
-    if len(names) < needed:
-        raise CorpusError(
-            f"protocol {spec.kind}: expected at least {needed} different values of '{spec.unit}', "
-            f"found {len(names)}; choose protocol.unit=speaker, fewer folds or more data"
-        )
-    if spec.kind == "leave-one-group-out":
-        return [[name] for name in names]
-    parts = spec.folds
-    if spec.kind == "holdout":
-        parts = min(max(2, round(1 / spec.test_share)), len(names))
-    drawn = [np.unique(units[test]).tolist() for _, test in _split(units, classes, parts, spec)]
-    return drawn[:1] if spec.kind == "holdout" else drawn
-
-
-def _split(
-    units: NDArray[np.object_], classes: NDArray[np.object_], parts: int, spec: ProtocolSpec
-) -> list[tuple[Rows, Rows]]:
-    counts = np.unique(classes.astype(str), return_counts=True)[1]
-    can_stratify = spec.task == "classification" and counts.min() >= parts
-    splitter = StratifiedGroupKFold if can_stratify else GroupKFold
-    drawn = splitter(parts, shuffle=True, random_state=spec.fold_seed).split(
-        np.zeros(len(units)), classes.astype(str), units.astype(str)
-    )
-    return list(drawn)
-
-
-def _held_back(
-    rest: Rows, units: NDArray[np.object_], classes: NDArray[np.object_], spec: ProtocolSpec
-) -> tuple[Rows, Rows]:
-    names = np.unique(units[rest].astype(str))
-    if len(names) < 2:
-        raise CorpusError(
-            "protocol.selection=best_valid holds whole units back from the training side, but only "
-            f"{len(names)} is left there; choose selection=last"
-        )
-    train, valid = _split(units[rest], classes[rest], min(5, len(names)), spec)[0]
-    return rest[train], rest[valid]
-
-
-def _thinned(rows: Rows, classes: NDArray[np.object_], corpus: Corpus, spec: ProtocolSpec) -> Rows:
-    """A share of the rows, class by class, drawn by the fold seed."""
-    if spec.train_fraction == 1.0:
-        return rows
-    rng = np.random.default_rng([spec.fold_seed, len(corpus)])
-    kept = []
-    for name in sorted(set(classes[rows])) if spec.task == "classification" else [None]:
-        members = rows if name is None else rows[classes[rows] == name]
-        count = max(1, round(spec.train_fraction * len(members)))
-        kept.append(rng.permutation(members)[:count])
-    return np.sort(np.concatenate(kept))
+        if (sides["train"] or sides["valid"]) and not sides["test"]:
+            faults.append("train_units and valid_units expect test_units beside them, found none")
+        for one, other in (("train", "test"), ("valid", "test"), ("train", "valid")):
+            if both := sorted(sides[one] & sides[other]):
+                faults.append(
+                    f"{one}_units and {other}_units both name {', '.join(both[:6])}"
+                    f"{' …' if len(both) > 6 else ''} ({len(both)} of unit {self.unit}); "
+                    "a unit may stand on one side only"
+                )
+        if self.selection == "nested" and self.kind not in ("leave-one-group-out", "grouped-kfold"):
+            faults.append(
+                "selection nested expects kind leave-one-group-out or grouped-kfold, found "
+                f"{self.kind}; choose best_valid"
+            )
+        if (self.kind == "trials") != (self.task == "verification"):
+            faults.append(
+                f"kind trials and task verification belong together, found {self.kind} and "
+                f"{self.task}"
+            )
+        if self.unit in self.permits:
+            faults.append(f"permits names {self.unit}, which is the unit that no fold may split")
+        return faults

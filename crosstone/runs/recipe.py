@@ -1,13 +1,13 @@
 """A recipe: everything that decides what a run does, read from YAML and overrides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from crosstone.config import apply_overrides, build, merge, resolve_extends
+from crosstone.config import apply_overrides, build, merge, resolve_extends, to_tree
 from crosstone.errors import ConfigError
-from crosstone.protocols import ProtocolSpec
+from crosstone.protocols import ProtocolSpec, named_protocol
 from crosstone.training import OptimSpec, TrainingSpec
 
 Stage = Literal["pretrain", "adapt", "finetune"]
@@ -194,11 +194,28 @@ def load_recipe(
 ) -> Recipe:
     """A recipe from a file or a shipped name, then a tree over it, then dotted overrides.
 
-    Raises ConfigError that lists every unknown key, missing key and wrong value.
+    A protocol that is named brings its keys; those laid under the name are forgotten, those beside
+    it or over it hold. Raises ConfigError that lists every unknown key, missing key and wrong
+    value, and for an unknown protocol the nearest names.
     """
     path = find_recipe(str(name), Path())
-    tree = merge(resolve_extends(path, find_recipe), over or {})
-    return build(Recipe, apply_overrides(tree, overrides), str(name))
+    tree = _lay(resolve_extends(path, find_recipe, _lay), over or {})
+    tree = apply_overrides(tree, overrides, _lay)
+    if known := _protocol_name(tree):
+        tree["protocol"] = merge(to_tree(named_protocol(known)), tree["protocol"])
+    return build(Recipe, tree, str(name))
+
+
+def _lay(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """One tree over another; a protocol that is named starts anew."""
+    if _protocol_name(over):
+        under = {key: value for key, value in under.items() if key != "protocol"}
+    return merge(under, over)
+
+
+def _protocol_name(tree: Mapping[str, Any]) -> str:
+    protocol = tree.get("protocol")
+    return str(protocol.get("name") or "") if isinstance(protocol, Mapping) else ""
 
 
 def find_recipe(name: str, folder: Path) -> Path:

@@ -152,9 +152,18 @@ def predict_items(
 
 
 def prediction_lines(
-    predictions: Mapping[str, Prediction], corpus: Corpus, target: Target, fold: int, seed: int
+    predictions: Mapping[str, Prediction],
+    corpus: Corpus,
+    target: Target,
+    fold: int,
+    seed: int,
+    *,
+    split: str = "test",
 ) -> list[dict[str, Any]]:
-    """Lines of predictions.jsonl, in the order of the corpus."""
+    """Lines of predictions.jsonl, in the order of the corpus.
+
+    split: what the scored side is called, as `ProtocolSpec.scored` says.
+    """
     lines = []
     for utterance in corpus:
         prediction = predictions[utterance.id]
@@ -171,7 +180,7 @@ def prediction_lines(
                 "speaker": utterance.speaker,
                 "fold": fold,
                 "seed": seed,
-                "split": "test",
+                "split": split,
                 **answer,
             }
         )
@@ -228,7 +237,7 @@ def _validation(
     protocol, target = recipe.protocol, assembly.target
     if protocol is None or target is None or fold is None or protocol.selection == "last":
         return None
-    watched = corpus.select(fold.valid if protocol.selection == "best_valid" else fold.test)
+    watched = corpus.select(fold.test if protocol.selection == "best_test" else fold.valid)
     items = make_items(recipe, assembly, watched)
     labels = [utterance.labels[target.name] for utterance in watched]
 
@@ -272,7 +281,15 @@ def _leave(
     save_model(assembly, folder / "model")
     if fold is not None and test_items is not None and assembly.target is not None:
         predictions = predict_items(model, test_items, assembly.target)
-        lines = prediction_lines(predictions, test_items.corpus, assembly.target, fold.index, seed)
+        assert recipe.protocol is not None
+        lines = prediction_lines(
+            predictions,
+            test_items.corpus,
+            assembly.target,
+            fold.index,
+            seed,
+            split=recipe.protocol.scored,
+        )
         write_lines(folder / "predictions.jsonl", lines)
     clear_checkpoints(folder)
 

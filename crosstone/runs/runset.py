@@ -13,9 +13,10 @@ from accelerate import PartialState
 from crosstone.data.corpus import Corpus
 from crosstone.errors import CheckpointError, ConfigError
 from crosstone.models.task import load_task
-from crosstone.protocols import Fold, plan_folds
+from crosstone.protocols import Fold, Plan, alterations, plan_folds
 from crosstone.runs.assembly import earlier_stages, find_target
 from crosstone.runs.corpora import open_corpus
+from crosstone.runs.facts import corpus_facts, protocol_facts
 from crosstone.runs.processes import join_processes
 from crosstone.runs.recipe import Recipe
 from crosstone.runs.run import Progress, dump_recipe, train_run, write_lines, write_text
@@ -49,8 +50,10 @@ def run(
     protocol = recipe.protocol
     if recipe.stage == "adapt":  # labels are not used, so none are withheld
         protocol = dataclasses.replace(protocol, train_fraction=1.0)
-    folds = plan_folds(corpus, protocol)
+    plan = plan_folds(corpus, protocol)
+    corpus, folds = plan.corpus, plan.folds
     transductive = _refuse_leaks(recipe, corpus, folds, inits)
+    altered = alterations(protocol)
     recipe = dataclasses.replace(recipe, protocol=_named(recipe, corpus))
     for seed in recipe.seeds:
         for fold in folds:
@@ -74,7 +77,8 @@ def run(
         if PartialState().is_main_process:
             (final / "model").replace(out / "model")
     if recipe.stage == "finetune" and PartialState().is_main_process:
-        facts = _facts(recipe, corpus, folds, out, transductive)
+        facts = _facts(recipe, plan, out, transductive)
+        facts["protocol"]["altered"] = list(altered)
         facts["corpus"]["left_out"] = left_out
         facts["seconds"] = time.monotonic() - begun
         write_text(out / "run.json", json.dumps(facts, indent=2))
@@ -195,40 +199,17 @@ def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
     PartialState().wait_for_everyone()
 
 
-def _facts(
-    recipe: Recipe, corpus: Corpus, folds: Sequence[Fold], out: Path, transductive: bool
-) -> dict[str, Any]:
+def _facts(recipe: Recipe, plan: Plan, out: Path, transductive: bool) -> dict[str, Any]:
     """What a table must say of a run set beside its numbers."""
     assert recipe.protocol is not None
-    protocol = recipe.protocol
-    first = out / f"fold-{folds[0].index}-seed-{recipe.seeds[0]}" / "model"
+    first = out / f"fold-{plan.folds[0].index}-seed-{recipe.seeds[0]}" / "model"
     model = load_task(first)
     return {
         "name": recipe.title,
         "stage": recipe.stage,
         "family": recipe.model.family,
-        "corpus": {
-            "name": corpus.name,
-            "hash": corpus.hash,
-            "utterances": len(corpus),
-            "ceilings": corpus.extras.get("ceilings"),
-        },
-        "protocol": {
-            "name": protocol.kind,
-            "unit": protocol.unit,
-            "folds": len(folds),
-            "selection": protocol.selection,
-            "headline": protocol.metric,
-            "target": protocol.target,
-            "task": protocol.task,
-            "labels": list(protocol.labels),
-            "train_fraction": protocol.train_fraction,
-            "transductive": transductive,
-            "counts": {
-                part: sum(len(getattr(fold, part)) for fold in folds)
-                for part in ("train", "valid", "test")
-            },
-        },
+        "corpus": corpus_facts(plan.corpus),
+        "protocol": protocol_facts(recipe.protocol, plan, transductive),
         "parameters": {
             "total": sum(p.numel() for p in model.parameters()),
             "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),

@@ -27,8 +27,9 @@ def table_recipe(
 
     The family follows the columns (audio and text: cmt; one of them: that one alone) unless
     `model` names a family or an earlier stage's folder. Folds keep sessions together where the
-    table has them, else speakers, else nothing. `classes`: numbers in the target's column are
-    names, not values. Raises CorpusError for a target that is no column.
+    table has them, else speakers (also where each session is one speaker's), else nothing.
+    `classes`: numbers in the target's column are names, not values. Raises CorpusError for a target
+    that is no column.
     """
     folder = out / OWN_CORPUS
     if (out / "recipe.yaml").exists() and not resume:
@@ -46,7 +47,7 @@ def table_recipe(
             "correct --target"
         )
     is_value = all(isinstance(value, float) for value in values)
-    unit, units = _unit(corpus)
+    unit, units, permits = _unit(corpus)
     return {
         "name": table.stem,
         "data": {"corpus": str(folder)},
@@ -55,12 +56,19 @@ def table_recipe(
             "target": target,
             "task": "regression" if is_value else "classification",
             "unit": unit,
+            "permits": permits,
             "folds": max(2, min(5, units)),
         },
     }
 
 
-def _unit(corpus: Corpus) -> tuple[str, int]:
+def _unit(corpus: Corpus) -> tuple[str, int, list[str]]:
+    """What folds keep together, how many there are, and what may then stand on both sides.
+
+    Sessions, unless each is one speaker's and speakers have several: then speakers. Where sessions
+    and speakers cross, a session is kept and its speakers are permitted elsewhere, which is said.
+    """
+    names: dict[str, list[str]] = {}
     for unit, column in (("group", corpus.groups), ("speaker", corpus.speakers)):
         filled = sum(map(bool, column))
         if 0 < filled < len(column):
@@ -68,9 +76,25 @@ def _unit(corpus: Corpus) -> tuple[str, int]:
                 f"{corpus.name}: column '{'session' if unit == 'group' else unit}' is filled in "
                 f"{filled} of {len(column)} rows; fill it in all, or in none"
             )
-        if filled and len(set(column)) > 1:
-            return unit, len(set(column))
-    return "utterance", len(corpus)
+        if filled:
+            names[unit] = [str(name) for name in column]
+    several = [unit for unit, column in names.items() if len(set(column)) > 1]
+    if not several:
+        return "utterance", len(corpus), []
+    unit = several[0]
+    if len(several) == 2 and not _lies_in_one(names["speaker"], names["group"]):
+        unit = "speaker" if _lies_in_one(names["group"], names["speaker"]) else "group"
+    permits = [
+        other
+        for other, column in names.items()
+        if other != unit and not _lies_in_one(column, names[unit])
+    ]
+    return unit, len(set(names[unit])), permits
+
+
+def _lies_in_one(inner: list[str], outer: list[str]) -> bool:
+    """Whether each name of one column goes with one name of the other."""
+    return len(set(zip(inner, outer, strict=True))) == len(set(inner))
 
 
 def _model(model: str | None, corpus: Corpus) -> dict[str, Any]:

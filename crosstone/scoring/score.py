@@ -83,6 +83,7 @@ class Scores:
             "ceilings": corpus.get("ceilings"),
             "protocol": protocol or None,
             "selection": protocol.get("selection"),
+            "scored": protocol.get("scored") or "test",
             "transductive": protocol.get("transductive"),
             "task": "classification" if self.labels else "regression",
             "items": self.num_items,
@@ -139,19 +140,21 @@ def score_predictions(
     replicates: int = 2000,
     level: float = 0.95,
     seed: int = 0,
-    split: str = "test",
+    split: str | None = None,
 ) -> Scores:
     """Scores of a predictions file, or of the run set or single run whose folder is given.
 
     The headline is the mean over folds and seeds; the pooled value takes all rows at once. unit:
     what the bootstrap draws; by default speakers where all are known and at least 20, otherwise the
-    unit named by run.json, otherwise groups, otherwise items. Raises CorpusError with every
-    fault of the file, and where the asked unit is unknown for some rows.
+    unit named by run.json, otherwise groups, otherwise items. split: by default what run.json calls
+    the scored side, else "test". Raises CorpusError with every fault of the file, and where the
+    asked unit is unknown for some rows.
     """
     source = Path(source)
     path = source / "predictions.jsonl" if source.is_dir() else source
     facts = read_facts(path.parent)
     protocol = facts.get("protocol") or {}
+    split = split or str(protocol.get("scored") or "test")
     predictions = read_predictions(path, labels=protocol.get("labels") or None, split=split)
     clusters = choose_clusters(predictions, path, asked=unit, declared=protocol.get("unit"))
     keys = np.stack([predictions.folds, predictions.seeds], axis=1)

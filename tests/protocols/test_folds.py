@@ -48,7 +48,7 @@ def test_no_unit_stands_on_two_sides(
     labels = ["ab"[i % 2] for i in range(len(units))]
     corpus = corpus_of(tmp_path_factory.mktemp("c"), units, labels)
     spec = ProtocolSpec(kind=kind, unit=unit, selection=selection, folds=3, fold_seed=seed)
-    folds = plan_folds(corpus, spec)
+    folds = plan_folds(corpus, spec).folds
     column = np.array(units)
     tested: list[int] = []
     for fold in folds:
@@ -67,8 +67,8 @@ def test_no_unit_stands_on_two_sides(
 def test_a_fraction_keeps_classes_and_the_test_side(tmp_path: Path) -> None:
     units = [f"g{i // 20}" for i in range(200)]
     corpus = corpus_of(tmp_path, units, ["ab"[i % 2] for i in range(200)])
-    whole = plan_folds(corpus, ProtocolSpec(kind="holdout"))[0]
-    part = plan_folds(corpus, ProtocolSpec(kind="holdout", train_fraction=0.2))[0]
+    whole = plan_folds(corpus, ProtocolSpec(kind="holdout")).folds[0]
+    part = plan_folds(corpus, ProtocolSpec(kind="holdout", train_fraction=0.2)).folds[0]
     assert np.array_equal(whole.test, part.test)
     assert set(part.train) < set(whole.train)
     assert [sum(i % 2 == c for i in part.train) for c in (0, 1)] == [16, 16]
@@ -76,7 +76,7 @@ def test_a_fraction_keeps_classes_and_the_test_side(tmp_path: Path) -> None:
 
 def test_units_by_name(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, ["a", "b", "c"], ["x", "y", "x"])
-    fold = plan_folds(corpus, ProtocolSpec(kind="holdout", test_units=("b",)))[0]
+    fold = plan_folds(corpus, ProtocolSpec(kind="holdout", test_units=("b",))).folds[0]
     assert (fold.test.tolist(), fold.test_units) == ([1], ("b",))
     with pytest.raises(CorpusError, match="no group named z; the corpus has a, b, c"):
         plan_folds(corpus, ProtocolSpec(kind="holdout", test_units=("z",)))
@@ -84,13 +84,13 @@ def test_units_by_name(tmp_path: Path) -> None:
 
 def test_utterances_as_units(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, [None] * 10, ["a", "b"] * 5)
-    folds = plan_folds(corpus, ProtocolSpec(unit="utterance"))
+    folds = plan_folds(corpus, ProtocolSpec(unit="utterance")).folds
     assert sorted(i for fold in folds for i in fold.test) == list(range(10))
 
 
 def test_regression_folds(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, [f"g{i % 5}" for i in range(20)], [i / 10 for i in range(20)])
-    folds = plan_folds(corpus, ProtocolSpec(task="regression", train_fraction=0.5))
+    folds = plan_folds(corpus, ProtocolSpec(task="regression", train_fraction=0.5)).folds
     assert [len(fold.train) for fold in folds] == [8] * 5
 
 

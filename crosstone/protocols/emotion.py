@@ -1,0 +1,123 @@
+"""Named protocols of speech emotion."""
+
+from dataclasses import replace
+
+from crosstone.protocols.base import Counts, ProtocolSpec
+
+_IEMOCAP = {"ang": 1103, "hap": 1636, "neu": 1708, "sad": 1084}
+_SESSIONS = {"Session1": 1085, "Session2": 1023, "Session3": 1151, "Session4": 1031}
+_SESSIONS |= {"Session5": 1241}
+
+IEMOCAP_4WAY = ProtocolSpec(
+    name="iemocap-4way-loso",
+    source="CMT 2022 §4.1.1, CTAL 2021 §4.2.1, CMA 2021 §3; counts as in EmoBox and SpeechBrain",
+    corpus="iemocap",
+    kind="leave-one-group-out",
+    unit="group",
+    target="emotion",
+    labels=("ang", "hap", "neu", "sad"),
+    label_map={"exc": "hap"},
+    selection="nested",
+    expected=(Counts(utterances=5531, labels=_IEMOCAP, units=_SESSIONS),),
+)
+"""Every session in turn; excited is happy."""
+
+IEMOCAP_BY_SPEAKER = replace(
+    IEMOCAP_4WAY,
+    name="iemocap-4way-by-speaker",
+    source="ten folds as in part of the literature; each trains on the tested speaker's partner",
+    unit="speaker",
+    permits=("group",),
+    expected=(Counts(utterances=5531, labels=_IEMOCAP),),
+)
+"""Every speaker in turn: the two partners of a dialogue share it, so each fold has heard the other
+half of what it tests."""
+
+IEMOCAP_JBLS = replace(
+    IEMOCAP_4WAY,
+    name="iemocap-jbls",
+    source="JBLS 2020 §5; its shipped manifests hold 3,228 / 1,030 / 1,241 of these",
+    kind="holdout",
+    train_units=("Session1", "Session2", "Session3"),
+    valid_units=("Session4",),
+    test_units=("Session5",),
+    selection="best_valid",
+    expected=(
+        Counts(
+            utterances=5531,
+            labels=_IEMOCAP,
+            splits={"train": 3259, "valid": 1031, "test": 1241},
+        ),
+    ),
+)
+"""Three sessions train, the fourth validates, the fifth tests."""
+
+IEMOCAP_5WAY = replace(
+    IEMOCAP_4WAY,
+    name="iemocap-5way",
+    source="the four classes and frustration; counts of the release's EmoEvaluation",
+    labels=("ang", "fru", "hap", "neu", "sad"),
+    expected=(Counts(utterances=7380, labels={**_IEMOCAP, "fru": 1849}),),
+)
+"""The four classes and frustration; excited is happy."""
+
+IEMOCAP_6WAY = replace(
+    IEMOCAP_4WAY,
+    name="iemocap-6way",
+    source="excited apart from happy, and frustration; counts of the release's EmoEvaluation",
+    labels=("ang", "exc", "fru", "hap", "neu", "sad"),
+    label_map={},
+    expected=(Counts(utterances=7380, labels={**_IEMOCAP, "hap": 595, "exc": 1041, "fru": 1849}),),
+)
+"""Happy and excited apart, and frustration."""
+
+MELD_EMOTION = ProtocolSpec(
+    name="meld-emotion",
+    source="Poria et al. 2019, table 3: the corpus's own splits; the six friends speak in all",
+    corpus="meld",
+    kind="predefined",
+    unit="group",
+    permits=("speaker",),
+    target="emotion",
+    labels=("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"),
+    selection="best_valid",
+    headline="weighted_f1",
+    expected=(Counts(utterances=13708, splits={"train": 9989, "valid": 1109, "test": 2610}),),
+)
+"""Seven emotions on the corpus's own splits; no dialogue is split, the speakers are the same."""
+
+MOSEI_EMOTION = ProtocolSpec(
+    name="mosei-emotion",
+    source="CMU-MOSEI's folds; one class an utterance: the emotion rated highest, ties left out",
+    corpus="mosei",
+    kind="predefined",
+    unit="group",
+    target="emotion",
+    labels=("anger", "disgust", "fear", "happy", "sad", "surprise"),
+    scales=("anger", "disgust", "fear", "happy", "sad", "surprise"),
+    selection="best_valid",
+)
+"""The emotion that was rated highest; where all six are 0, or two tie, there is no class."""
+
+RAVDESS = ProtocolSpec(
+    name="ravdess-by-actor",
+    source="Livingstone & Russo 2018: 24 actors, here six folds of them",
+    corpus="ravdess",
+    kind="grouped-kfold",
+    unit="speaker",
+    folds=6,
+    target="emotion",
+    labels=("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised"),
+    selection="nested",
+    expected=(
+        Counts(
+            utterances=1440,
+            labels={
+                **dict.fromkeys(("angry", "calm", "disgust", "fearful"), 192),
+                **dict.fromkeys(("happy", "sad", "surprised"), 192),
+                "neutral": 96,
+            },
+        ),
+    ),
+)
+"""Eight emotions, six folds of actors."""

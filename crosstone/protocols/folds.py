@@ -1,0 +1,212 @@
+"""Folds planned: who trains, validates and tests, checked for leaks and against the counts."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+from crosstone.data.corpus import Corpus
+from crosstone.errors import ConfigError, CorpusError
+from crosstone.protocols.base import Counts, ProtocolSpec
+from crosstone.protocols.counts import compare_counts
+from crosstone.protocols.leaks import check_sides
+from crosstone.protocols.view import View, protocol_view, tried
+
+Rows = NDArray[np.int64]
+_NONE: Rows = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows of the corpus view that the folds were planned on."""
+
+    index: int
+    train: Rows
+    valid: Rows
+    test: Rows
+    test_units: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A protocol on a corpus: its folds, and what every table must say of them."""
+
+    corpus: Corpus
+    """The view that the folds' rows point into; its labels are those that are predicted."""
+    folds: tuple[Fold, ...]
+    found: Counts
+    checked: str
+    """How the counts compare with those of a whole copy; "" where none are known."""
+    left_out: Mapping[str, int]
+    """Reason → utterances that the protocol is not about."""
+    notes: tuple[str, ...]
+    """What else a reader must know, a sentence each."""
+
+
+def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> Plan:
+    """The folds of a corpus, none of which tests what it trains on.
+
+    Classes are spread over grouped folds as evenly as whole units allow, where every class has as
+    many utterances as there are folds. Raises CorpusError where units are missing or too few, where
+    an utterance has no label for the target, where a group or speaker stands in train and test, and
+    where the counts are not the protocol's.
+    """
+    view = protocol_view(corpus, spec)
+    sides = _sides(view, spec)
+    for index, parts in enumerate(sides):
+        empty = [part for part in ("train", "test") if not len(parts[part])]
+        if empty:
+            raise CorpusError(
+                f"{corpus.name}: fold {index} expects utterances in train and test, found none in "
+                f"{' and '.join(empty)}; correct the protocol's units or labels"
+            )
+    found = _found(view, sides)
+    notes = check_sides(view.corpus, sides, spec)
+    checked = compare_counts(found, spec)
+    folds = tuple(
+        Fold(
+            index,
+            _thinned(parts["train"], view, spec),
+            parts["valid"],
+            parts["test"],
+            tuple(sorted({str(unit) for unit in view.units[parts["test"]]})),
+        )
+        for index, parts in enumerate(sides)
+    )
+    return Plan(view.corpus, folds, found, checked, view.left_out, tuple(notes))
+
+
+def _found(view: View, sides: Sequence[Mapping[str, Rows]]) -> Counts:
+    splits = {part: len(rows) for part, rows in sides[0].items()} if len(sides) == 1 else {}
+    return Counts(
+        utterances=len(view.corpus),
+        labels=dict(sorted(Counter(map(str, view.targets)).items())),
+        units=dict(sorted(Counter(map(str, view.units)).items())),
+        splits=splits,
+    )
+
+
+def _sides(view: View, spec: ProtocolSpec) -> list[dict[str, Rows]]:
+    """For each fold, rows by train, valid and test."""
+    if spec.kind == "predefined":
+        splits = view.corpus.splits
+        named = {part: np.flatnonzero(splits == part) for part in ("train", "valid", "test")}
+        return [_with_validation(named, view, spec)]
+    if spec.kind == "trials":
+        in_trial = tried(view.corpus)
+        named = {
+            part: np.flatnonzero((view.corpus.splits == part) & ~in_trial)
+            for part in ("train", "valid")
+        }
+        return [_with_validation({**named, "test": np.flatnonzero(in_trial)}, view, spec)]
+    names = sorted({str(unit) for unit in view.units})
+    if spec.kind == "holdout" and spec.test_units:
+        return [_with_validation(_named(view, names, spec), view, spec)]
+    parts = _test_parts(view, names, spec)
+    tests = [np.flatnonzero(np.isin(view.units, part)) for part in parts]
+    everything = np.arange(len(view.corpus))
+    sides = []
+    for index, test in enumerate(tests):
+        valid = _NONE
+        if spec.selection == "nested":
+            valid = tests[(index + 1) % len(tests)]
+        train = np.setdiff1d(everything, np.concatenate([test, valid]))
+        sides.append(_with_validation({"train": train, "valid": valid, "test": test}, view, spec))
+    return sides
+
+
+def _with_validation(parts: dict[str, Rows], view: View, spec: ProtocolSpec) -> dict[str, Rows]:
+    """The same with units held back from the training side, where nothing else validates."""
+    if spec.selection == "best_valid" and not len(parts["valid"]):
+        parts["train"], parts["valid"] = _held_back(parts["train"], view, spec)
+    return parts
+
+
+def _named(view: View, names: Sequence[str], spec: ProtocolSpec) -> dict[str, Rows]:
+    """The rows of units given by name; without training units, all others train."""
+    faults = []
+    for part in ("train", "valid", "test"):
+        unknown = sorted(set(getattr(spec, f"{part}_units")) - set(names))
+        if unknown:
+            faults.append(f"protocol.{part}_units: no {spec.unit} named {', '.join(unknown)}")
+    if faults:
+        raise CorpusError(
+            f"{'; '.join(faults)}; the corpus has {', '.join(names[:12])}"
+            f"{' …' if len(names) > 12 else ''}"
+        )
+    valid, test = (np.isin(view.units, list(u)) for u in (spec.valid_units, spec.test_units))
+    return {
+        "train": np.flatnonzero(~valid & ~test),
+        "valid": np.flatnonzero(valid),
+        "test": np.flatnonzero(test),
+    }
+
+
+def _test_parts(view: View, names: Sequence[str], spec: ProtocolSpec) -> list[list[str]]:
+    """For each fold, the units that it tests."""
+    needed = 2 if spec.kind != "grouped-kfold" else spec.folds
+    if spec.selection == "nested":
+        needed = max(needed, 3)
+    if len(names) < needed:
+        raise CorpusError(
+            f"protocol {spec.kind}: expected at least {needed} different values of '{spec.unit}', "
+            f"found {len(names)}; choose protocol.unit=speaker, fewer folds or more data"
+        )
+    if spec.kind == "leave-one-group-out":
+        return [[name] for name in names]
+    if spec.selection == "nested" and spec.folds < 3:
+        raise ConfigError(
+            f"protocol.selection=nested expects at least 3 folds, found {spec.folds}: one trains, "
+            "one validates, one tests"
+        )
+    parts = spec.folds
+    if spec.kind == "holdout":
+        parts = min(max(2, round(1 / spec.test_share)), len(names))
+    drawn = [
+        np.unique(view.units[t].astype(str)).tolist() for _, t in _split(view, None, parts, spec)
+    ]
+    return drawn[:1] if spec.kind == "holdout" else drawn
+
+
+def _split(
+    view: View, rows: Rows | None, parts: int, spec: ProtocolSpec
+) -> list[tuple[Rows, Rows]]:
+    """The rows, or all, in so many parts of whole units: for each, the other rows and its own."""
+    rows = np.arange(len(view.corpus)) if rows is None else rows
+    targets, units = view.targets[rows].astype(str), view.units[rows].astype(str)
+    counts = np.unique(targets, return_counts=True)[1]
+    can_stratify = spec.task == "classification" and counts.min() >= parts
+    splitter = StratifiedGroupKFold if can_stratify else GroupKFold
+    drawn = splitter(parts, shuffle=True, random_state=spec.fold_seed).split(
+        np.zeros(len(units)), targets, units
+    )
+    return list(drawn)
+
+
+def _held_back(rest: Rows, view: View, spec: ProtocolSpec) -> tuple[Rows, Rows]:
+    names = np.unique(view.units[rest].astype(str))
+    if len(names) < 2:
+        raise CorpusError(
+            "protocol.selection=best_valid holds whole units back from the training side, but only "
+            f"{len(names)} is left there; choose selection=last"
+        )
+    train, valid = _split(view, rest, min(5, len(names)), spec)[0]
+    return rest[train], rest[valid]
+
+
+def _thinned(rows: Rows, view: View, spec: ProtocolSpec) -> Rows:
+    """A share of the rows, class by class, drawn by the fold seed."""
+    if spec.train_fraction == 1.0:
+        return rows
+    rng = np.random.default_rng([spec.fold_seed, len(view.corpus)])
+    kept: list[Any] = []
+    targets = view.targets[rows]
+    for name in sorted(set(targets)) if spec.task == "classification" else [None]:
+        members = rows if name is None else rows[targets == name]
+        count = max(1, round(spec.train_fraction * len(members)))
+        kept.append(rng.permutation(members)[:count])
+    return np.sort(np.concatenate(kept))

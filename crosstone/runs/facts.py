@@ -1,0 +1,45 @@
+"""What run.json says of corpus and protocol, so that every table can print it."""
+
+from typing import Any
+
+from crosstone.data.corpus import Corpus
+from crosstone.protocols import Plan, ProtocolSpec
+
+
+def corpus_facts(corpus: Corpus) -> dict[str, Any]:
+    """The part of a corpus that was used: its name, size, content hash and ceilings."""
+    return {
+        "name": corpus.name,
+        "hash": corpus.hash,
+        "utterances": len(corpus),
+        "ceilings": corpus.extras.get("ceilings"),
+    }
+
+
+def protocol_facts(spec: ProtocolSpec, plan: Plan, transductive: bool) -> dict[str, Any]:
+    """How the numbers were made: protocol, selection rule, classes, counts, and what is odd."""
+    sides = {"train": "train", "valid": "valid", "test": spec.scored}
+    return {
+        "name": spec.name or spec.kind,
+        "kind": spec.kind,
+        "source": spec.source,
+        "unit": spec.unit,
+        "folds": len(plan.folds),
+        "selection": spec.selection,
+        "scored": spec.scored,
+        "headline": spec.metric,
+        "target": spec.target,
+        "task": spec.task,
+        "labels": list(spec.labels),
+        "label_map": dict(spec.label_map),
+        "train_fraction": spec.train_fraction,
+        "transductive": transductive,
+        "counts": {
+            said: sum(len(getattr(fold, part)) for fold in plan.folds)
+            for part, said in sides.items()
+        },
+        "classes": dict(plan.found.labels) if spec.task == "classification" else {},
+        "checked": plan.checked,
+        "left_out": dict(plan.left_out),
+        "notes": list(plan.notes),
+    }
