@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from crosstone import __version__
-from crosstone.cli import corpora, models, results, stages
+from crosstone.cli import corpora, models, protocols, results, stages
 from crosstone.errors import CrosstoneError
 
 app = typer.Typer(
@@ -56,6 +56,7 @@ for command in (
     corpora.prepare,
     corpora.check,
     corpora.codebook,
+    protocols.protocols,
     stages.pretrain,
     stages.adapt,
     stages.finetune,

@@ -1,7 +1,7 @@
 """Tables on standard output."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ def print_scores(places: Sequence[Path]) -> None:
         scores = json.loads(path.read_text(encoding="utf-8"))
         protocol, corpus = scores["protocol"] or {}, scores["corpus"] or {}
         spread = scores["intervals"]
-        table = Table(title=str(scores["name"] or place), title_justify="left")
+        scored = scores.get("scored", "test")
+        title = str(scores["name"] or place) + ("" if scored == "test" else f", {scored}")
+        table = Table(title=title, title_justify="left")
         table.add_column("metric")
         for column in ("mean over runs", f"{spread['level']:.0%} interval", "pooled"):
             table.add_column(column, justify="right")
@@ -26,16 +28,39 @@ def print_scores(places: Sequence[Path]) -> None:
             interval = "–" if low is None else f"{low:.3f} … {high:.3f}"
             table.add_row(name, _number(mean), interval, _number(metric["pooled"]))
         console.print(table)
-        console.print(
-            f"{protocol.get('name', 'unknown protocol')} by {protocol.get('unit', '?')}, selection "
-            f"{scores['selection'] or 'unknown'}"
-            f"{', transductive' if scores['transductive'] else ''}; "
-            f"{corpus.get('name', 'unknown corpus')} {corpus.get('hash', '')}, {scores['items']} "
-            f"items; intervals over {spread['clusters']} {spread['by']}s",
-            highlight=False,
-        )
+        for line in _made(scores, protocol, corpus):
+            console.print(line, highlight=False, markup=False)
         for note in scores["notes"]:
-            console.print(f"note: {note}", highlight=False)
+            console.print(f"note: {note}", highlight=False, markup=False)
+
+
+def _made(
+    scores: Mapping[str, Any], protocol: Mapping[str, Any], corpus: Mapping[str, Any]
+) -> Iterator[str]:
+    """What a number means nothing without: protocol, selection rule, corpus, counts."""
+    altered = ", ".join(protocol.get("altered") or ())
+    yield (
+        f"protocol {protocol.get('name', 'unknown')}{f' (altered: {altered})' if altered else ''}, "
+        f"by {protocol.get('unit', '?')}, selection {scores['selection'] or 'unknown'}"
+        f"{', transductive' if scores['transductive'] else ''}"
+    )
+    counts = ", ".join(f"{n:,} {side}" for side, n in (protocol.get("counts") or {}).items())
+    folds = protocol.get("folds") or 1
+    yield (
+        f"corpus {corpus.get('name', 'unknown')} {corpus.get('hash', '')}; "
+        f"{counts}{f' over {folds} folds' if folds > 1 else ''}"
+        f"{'; ' if counts else ''}{protocol.get('checked') or 'no counts to compare with'}"
+    )
+    if left_out := protocol.get("left_out"):
+        yield "left out: " + ", ".join(f"{n:,} {why}" for why, n in left_out.items())
+    spread = scores["intervals"]
+    scored = scores.get("scored", "test")
+    yield (
+        f"{scores['items']:,} items{'' if scored == 'test' else f', {scored}: no test result'}; "
+        f"intervals over {spread['clusters']} {spread['by']}s"
+    )
+    for note in (*(corpus.get("incomplete") or ()), *(protocol.get("notes") or ())):
+        yield f"note: {note}"
 
 
 def print_demo(summary: Mapping[str, Any], out: Path) -> None:

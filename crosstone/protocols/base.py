@@ -10,14 +10,8 @@ from crosstone.metrics import canonical_name
 METRICS = {
     "classification": ("ua", "wa", "macro_f1", "weighted_f1"),
     "regression": (
-        "mae",
-        "pearson",
-        "ccc",
-        "acc7_round",
-        "acc7_sdk",
-        "acc5",
-        "acc2_nonneg",
-        "acc2_nonzero",
+        *("mae", "pearson", "ccc", "acc7_round", "acc7_sdk", "acc5"),
+        *("acc2_nonneg", "acc2_nonzero", "acc2_positive"),
     ),
     "verification": ("eer", "min_dcf"),
 }

@@ -2,18 +2,20 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from crosstone.data.corpus import Corpus
-from crosstone.data.faults import WHOLE_CORPUS, Fault, find_faults, refuse_faulty
+from crosstone.data.faults import Fault, find_faults, refuse_faulty
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.runs.recipe import Recipe
 
 KEPT = "faults.json"
 CHECKS = 2
 """Which faults are looked for; a list that was kept under another number is made again."""
+_LOG = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, done, in all)."""
 
@@ -21,7 +23,8 @@ Progress = Callable[[str, int, int], None]
 def open_corpus(recipe: Recipe, progress: Progress | None = None) -> tuple[Corpus, int]:
     """The part of the corpus that a recipe is about, and how many faulty utterances it left out.
 
-    Raises CorpusError where it is faulty, unless the recipe skips faulty utterances.
+    Raises CorpusError where it is faulty, unless the recipe skips faulty utterances. A copy that is
+    not whole is warned of here, since it is the protocol that knows which counts it needs.
     """
     if not recipe.data.corpus:
         raise ConfigError("data.corpus is missing: the folder that crosstone prepare wrote")
@@ -36,7 +39,10 @@ def open_corpus(recipe: Recipe, progress: Progress | None = None) -> tuple[Corpu
             raise CorpusError(
                 f"{whole.name}: no utterance in split '{split}'; the corpus has {there}"
             )
-    ids = {*corpus.ids, WHOLE_CORPUS}
+    for fault in faults:
+        if fault.kind == "incomplete":
+            _LOG.warning("%s", fault.sentence)
+    ids = set(corpus.ids)
     sound = refuse_faulty(corpus, [f for f in faults if f.id in ids], recipe.data.skip_faulty)
     return sound, len(corpus) - len(sound)
 

@@ -7,12 +7,13 @@ from crosstone.protocols import Plan, ProtocolSpec
 
 
 def corpus_facts(corpus: Corpus) -> dict[str, Any]:
-    """The part of a corpus that was used: its name, size, content hash and ceilings."""
+    """The part of a corpus that was used: name, size, content hash, ceilings, what it lacks."""
     return {
         "name": corpus.name,
         "hash": corpus.hash,
         "utterances": len(corpus),
         "ceilings": corpus.extras.get("ceilings"),
+        "incomplete": list(corpus.extras.get("incomplete") or ()),
     }
 
 
