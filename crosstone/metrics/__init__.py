@@ -1,39 +1,89 @@
-"""Arrays in, numbers out: the metrics of the tables and their intervals."""
+"""Arrays in, numbers out: the metrics of the tables, their intervals and their differences."""
 
+from crosstone.metrics.calibration import (
+    calibration_scores,
+    calibration_statistics,
+    ece,
+    risk_coverage,
+)
 from crosstone.metrics.classification import (
     classification_scores,
     classification_statistics,
     confusion_matrix,
     predicted_classes,
 )
+from crosstone.metrics.heads import head_matrices, head_scores, head_statistics
 from crosstone.metrics.intervals import (
     Estimate,
     Interval,
+    Replicates,
     Sample,
     bootstrap,
     bootstrap_difference,
 )
+from crosstone.metrics.names import ALIASES, LOWER_IS_BETTER, MMSA_NAMES, canonical_name
 from crosstone.metrics.regression import (
     regression_scores,
     regression_statistics,
     score_regression,
 )
-
-LOWER_IS_BETTER = frozenset({"mae", "loss"})
-"""The metrics of which less is better; of every other, more is."""
+from crosstone.metrics.significance import (
+    Needed,
+    PairedTest,
+    benjamini_hochberg,
+    holm,
+    mcnemar,
+    needed_items,
+    paired_bootstrap,
+    paired_permutation,
+)
+from crosstone.metrics.trials import (
+    TrialSample,
+    bootstrap_trials,
+    bootstrap_trials_difference,
+    trial_scores,
+)
+from crosstone.metrics.verification import det_points, eer, ge2e_eer, min_dcf
 
 __all__ = [
+    "ALIASES",
     "LOWER_IS_BETTER",
+    "MMSA_NAMES",
     "Estimate",
     "Interval",
+    "Needed",
+    "PairedTest",
+    "Replicates",
     "Sample",
+    "TrialSample",
+    "benjamini_hochberg",
     "bootstrap",
     "bootstrap_difference",
+    "bootstrap_trials",
+    "bootstrap_trials_difference",
+    "calibration_scores",
+    "calibration_statistics",
+    "canonical_name",
     "classification_scores",
     "classification_statistics",
     "confusion_matrix",
+    "det_points",
+    "ece",
+    "eer",
+    "ge2e_eer",
+    "head_matrices",
+    "head_scores",
+    "head_statistics",
+    "holm",
+    "mcnemar",
+    "min_dcf",
+    "needed_items",
+    "paired_bootstrap",
+    "paired_permutation",
     "predicted_classes",
     "regression_scores",
     "regression_statistics",
+    "risk_coverage",
     "score_regression",
+    "trial_scores",
 ]

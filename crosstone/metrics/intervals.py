@@ -1,11 +1,12 @@
-"""How sure a number is: percentile bootstrap over whole clusters, for one system or a pair.
+"""How sure a number is: percentile bootstrap over whole clusters and seeds, for one or a pair.
 
-Items of one speaker or session are alike, so replicates draw whole clusters with replacement.
-Metrics are functions of summed statistics (see `classification` and `regression`), which makes a
-replicate a weighted sum over clusters: 2,000 replicates of 10,000 items are a few matrix products.
+Items of one speaker or session are alike, so replicates draw whole clusters with replacement, and
+the seeds of training where there are several. Metrics are functions of summed statistics (see
+`classification` and `regression`), which makes a replicate a weighted sum over clusters: 2,000
+replicates of 10,000 items are a few matrix products.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from crosstone.errors import CrosstoneError
 
 Floats = NDArray[np.float64]
 ScoreFunction = Callable[[Floats], Mapping[str, Floats]]
+Evaluate = Callable[[Floats, Sequence[Floats]], Mapping[str, Floats]]
 
 _MAX_UNDEFINED = 0.05
 _CHUNK_ENTRIES = 1_000_000
@@ -42,23 +44,78 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """What one system did: additive statistics of each row, with the row's cluster and run.
+class Replicates:
+    """One metric as observed, and in every replicate; the mean over runs, then pooled."""
 
-    statistics (n, K); clusters (n,) strings; runs (n,) integers, one value per fold and seed.
+    observed: Floats
+    """(2,)"""
+    drawn: Floats
+    """(2, R)"""
+
+    def estimate(self, level: float = 0.95) -> Estimate:
+        """The percentile intervals.
+
+        An undefined value, no replicate, or more than 5 % undefined ones give NaN ends.
+        """
+        return Estimate(*(self._interval(kind, level) for kind in (0, 1)))
+
+    def variance(self) -> float:
+        """Variance of the mean over runs; NaN where it has no interval."""
+        drawn = self._defined(0)
+        return float(drawn.var(ddof=1)) if drawn.size > 1 else float("nan")
+
+    def p_value(self) -> float:
+        """Twice the smaller share of replicates on one side of 0, of the mean over runs.
+
+        NaN where it has no interval; never below 2 / (R + 1).
+        """
+        drawn = self._defined(0)
+        if not drawn.size:
+            return float("nan")
+        beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+        return min(1.0, 2 * (beyond + 1) / (drawn.size + 1))
+
+    def _interval(self, kind: int, level: float) -> Interval:
+        drawn, value = self._defined(kind), float(self.observed[kind])
+        if not drawn.size:
+            return Interval(value, float("nan"), float("nan"))
+        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+        return Interval(value, float(low), float(high))
+
+    def _defined(self, kind: int) -> Floats:
+        defined = self.drawn[kind][np.isfinite(self.drawn[kind])]
+        enough = defined.size >= max(1, (1 - _MAX_UNDEFINED) * self.drawn.shape[1])
+        return defined if enough and np.isfinite(self.observed[kind]) else np.empty(0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """What one system did: additive statistics of each row, with its cluster, fold and seed.
+
+    statistics (n, K); clusters (n,) strings; folds (n,) integers; seeds (n,) integers, None for
+    one. A run is a fold of a seed.
     """
 
     statistics: Floats
     clusters: NDArray[np.str_]
-    runs: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    seeds: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        lengths = {len(self.statistics), len(self.clusters), len(self.runs)}
+        lengths = {len(self.statistics), len(self.clusters), len(self.folds)}
+        if self.seeds is not None:
+            lengths.add(len(self.seeds))
         if len(lengths) != 1 or 0 in lengths:
             raise CrosstoneError(
-                f"sample: expected as many clusters and runs as rows, at least one, found "
-                f"{len(self.statistics)} rows, {len(self.clusters)} clusters, {len(self.runs)} runs"
+                f"sample: expected as many clusters, folds and seeds as rows, at least one, found "
+                f"{len(self.statistics)} rows, {len(self.clusters)} clusters, {len(self.folds)} "
+                f"folds{'' if self.seeds is None else f', {len(self.seeds)} seeds'}"
             )
+
+    @property
+    def num_seeds(self) -> int:
+        """How many seeds there are."""
+        return 1 if self.seeds is None else len(np.unique(self.seeds))
 
 
 def bootstrap(
@@ -69,20 +126,21 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Every metric of `scores` with its percentile interval over clusters.
+    """Every metric of `scores` with its percentile interval over clusters and seeds.
 
     A replicate weighs each run by the share of its clusters that were drawn, so that the interval
-    of the mean over runs is right both where a run holds many clusters and where it is one. A mean
-    is NaN if one of its runs is. A single cluster, an undefined value, or more than 5 % undefined
-    replicates give an interval of NaN.
+    of the mean over runs is right both where a run holds many clusters and where it is one, and by
+    how often its seed was drawn. A mean is NaN if one of its runs is. A single cluster, an
+    undefined value, or more than 5 % undefined replicates give an interval of NaN.
     """
     names, index = np.unique(sample.clusters, return_inverse=True)
     grouped = _grouped(sample, index)
 
-    def evaluate(weights: Floats) -> dict[str, Floats]:
-        return _evaluate(grouped, scores, weights)
+    def evaluate(weights: Floats, seeds: Sequence[Floats]) -> Mapping[str, Floats]:
+        return _evaluate(grouped, scores, weights, seeds[0])
 
-    return _estimates(evaluate, len(names), replicates, level, seed)
+    drawn = resample(evaluate, len(names), [sample.num_seeds], replicates=replicates, seed=seed)
+    return {metric: found.estimate(level) for metric, found in drawn.items()}
 
 
 def bootstrap_difference(
@@ -91,13 +149,14 @@ def bootstrap_difference(
     scores: ScoreFunction,
     *,
     replicates: int = 2000,
-    level: float = 0.95,
     seed: int = 0,
-) -> dict[str, Estimate]:
+    over_seeds: bool = True,
+) -> dict[str, Replicates]:
     """First minus second, both scored on the same draws of the same clusters.
 
-    Raises CrosstoneError if the samples do not hold the same clusters. The samples may differ in
-    their number of seeds.
+    The seeds of each are drawn on their own, since they are different trainings; the samples may
+    differ in their number. over_seeds: False keeps every seed as it is. Raises CrosstoneError if
+    the samples do not hold the same clusters.
     """
     names = np.unique(first.clusters)
     if not np.array_equal(names, np.unique(second.clusters)):
@@ -108,91 +167,116 @@ def bootstrap_difference(
         )
     groups = [_grouped(s, np.searchsorted(names, s.clusters)) for s in (first, second)]
 
-    def difference(weights: Floats) -> dict[str, Floats]:
-        one, other = (_evaluate(grouped, scores, weights) for grouped in groups)
+    def difference(weights: Floats, seeds: Sequence[Floats]) -> Mapping[str, Floats]:
+        one, other = (
+            _evaluate(grouped, scores, weights, drawn)
+            for grouped, drawn in zip(groups, seeds, strict=True)
+        )
         return {metric: one[metric] - other[metric] for metric in one}
 
-    return _estimates(difference, len(names), replicates, level, seed)
+    return resample(
+        difference,
+        len(names),
+        [first.num_seeds, second.num_seeds],
+        replicates=replicates,
+        seed=seed,
+        over_seeds=over_seeds,
+    )
 
 
-def _estimates(
-    evaluate: Callable[[Floats], dict[str, Floats]],
+def resample(
+    evaluate: Evaluate,
     num_clusters: int,
+    num_seeds: Sequence[int],
+    *,
     replicates: int,
-    level: float,
     seed: int,
-) -> dict[str, Estimate]:
-    observed = evaluate(np.ones((1, num_clusters)))
-    drawn = [evaluate(weights) for weights in _draws(num_clusters, replicates, seed)]
+    over_seeds: bool = True,
+) -> dict[str, Replicates]:
+    """What `evaluate` gives as observed and for every draw of clusters and of each system's seeds.
+
+    evaluate: how often each cluster counts (R, G), and for each system how often each of its seeds
+    does (R, S) → each metric (2, R), mean over runs and pooled. A single cluster is not drawn.
+    """
+    seed_draws = [np.random.default_rng([seed, 1 + k]) for k in range(len(num_seeds))]
+    observed = evaluate(np.ones((1, num_clusters)), [np.ones((1, s)) for s in num_seeds])
+    drawn: dict[str, list[Floats]] = {metric: [] for metric in observed}
+    for weights in _draws(np.random.default_rng(seed), num_clusters, replicates):
+        seeds = [
+            _counts(generator, s, len(weights)) if over_seeds else np.ones((len(weights), s))
+            for s, generator in zip(num_seeds, seed_draws, strict=True)
+        ]
+        for metric, values in evaluate(weights, seeds).items():
+            drawn[metric].append(values)
     return {
-        metric: Estimate(
-            *(
-                _percentile(value[kind, 0], [chunk[metric][kind] for chunk in drawn], level)
-                for kind in (0, 1)
-            )
-        )
+        metric: Replicates(value[:, 0], np.concatenate([np.empty((2, 0)), *drawn[metric]], axis=1))
         for metric, value in observed.items()
     }
+
+
+def mean_over_runs(
+    runs: Sequence[Mapping[str, Floats]], shares: Floats, pooled: Mapping[str, Floats]
+) -> dict[str, Floats]:
+    """Each metric (2, R): the mean of the runs (R,) by their shares (runs, R), and the pooled."""
+    out = {}
+    for metric, value in pooled.items():
+        values = np.stack([run[metric] for run in runs])
+        values[shares == 0] = 0.0  # not drawn: no weight, whatever its value
+        with np.errstate(invalid="ignore"):
+            out[metric] = np.stack([(values * shares).sum(axis=0) / shares.sum(axis=0), value])
+    return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _RunSums:
     clusters: NDArray[np.int64]  # (G_run,) positions among all clusters
     sums: Floats  # (G_run, K)
+    seed: int  # position among the seeds
 
 
 def _grouped(sample: Sample, index: NDArray[np.int64]) -> list[_RunSums]:
     """Per run: which clusters it holds, and the sum of the statistics of each."""
+    seeds = np.zeros_like(sample.folds) if sample.seeds is None else sample.seeds
+    seed_names = np.unique(seeds).tolist()
     grouped = []
-    for run in np.unique(sample.runs):
-        rows = np.flatnonzero(sample.runs == run)
+    for fold, seed in np.unique(np.stack([sample.folds, seeds], axis=1), axis=0):
+        rows = np.flatnonzero((sample.folds == fold) & (seeds == seed))
         clusters, position = np.unique(index[rows], return_inverse=True)
         order = np.argsort(position, kind="stable")
         starts = np.searchsorted(position[order], np.arange(len(clusters)))
         sums = np.add.reduceat(sample.statistics[rows[order]], starts, axis=0)
-        grouped.append(_RunSums(clusters, sums))
+        grouped.append(_RunSums(clusters, sums, seed_names.index(seed)))
     return grouped
 
 
-def _evaluate(grouped: list[_RunSums], scores: ScoreFunction, weights: Floats) -> dict[str, Floats]:
-    """Each metric (2, R): mean over runs, and pooled, under the weights (R, G) of the clusters."""
+def _evaluate(
+    grouped: list[_RunSums], scores: ScoreFunction, weights: Floats, seeds: Floats
+) -> dict[str, Floats]:
+    """Each metric (2, R): mean over runs, and pooled, under the weights of clusters and seeds."""
     total = np.zeros((len(weights), grouped[0].sums.shape[1]))
     per_run: list[Mapping[str, Floats]] = []
     shares = np.empty((len(grouped), len(weights)))
     for u, run in enumerate(grouped):
         own = weights[:, run.clusters]
         sums = own @ run.sums
-        total += sums
+        total += seeds[:, run.seed, None] * sums
         per_run.append(scores(sums))
-        shares[u] = own.sum(axis=1) / len(run.clusters)
-    pooled = scores(total)
-    out = {}
-    for metric, value in pooled.items():
-        runs = np.stack([s[metric] for s in per_run])
-        runs[shares == 0] = 0.0  # not drawn: no weight, whatever its value
-        mean = (runs * shares).sum(axis=0) / shares.sum(axis=0)
-        out[metric] = np.stack([mean, value])
-    return out
+        shares[u] = seeds[:, run.seed] * own.sum(axis=1) / len(run.clusters)
+    return mean_over_runs(per_run, shares, scores(total))
 
 
-def _draws(num_clusters: int, replicates: int, seed: int) -> Iterator[Floats]:
+def _draws(generator: np.random.Generator, num_clusters: int, replicates: int) -> Iterator[Floats]:
     """How often each cluster was drawn, in chunks of (R, G)."""
     if num_clusters < 2:
         return
-    generator = np.random.default_rng(seed)
     rows = max(1, _CHUNK_ENTRIES // num_clusters)
     for start in range(0, replicates, rows):
-        size = min(rows, replicates - start)
-        drawn = generator.integers(0, num_clusters, size=(size, num_clusters))
-        drawn += np.arange(size)[:, None] * num_clusters
-        counts = np.bincount(drawn.ravel(), minlength=size * num_clusters)
-        yield counts.reshape(size, num_clusters).astype(np.float64)
+        yield _counts(generator, num_clusters, min(rows, replicates - start))
 
 
-def _percentile(value: float, drawn: list[Floats], level: float) -> Interval:
-    replicates = np.concatenate(drawn) if drawn else np.empty(0)
-    defined = replicates[np.isfinite(replicates)]
-    if not np.isfinite(value) or defined.size < max(1, (1 - _MAX_UNDEFINED) * replicates.size):
-        return Interval(float(value), float("nan"), float("nan"))
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(value), float(low), float(high))
+def _counts(generator: np.random.Generator, amount: int, rows: int) -> Floats:
+    """How often each of so many was drawn when as many were drawn with replacement, by row."""
+    drawn = generator.integers(0, amount, size=(rows, amount))
+    drawn += np.arange(rows)[:, None] * amount
+    counts = np.bincount(drawn.ravel(), minlength=rows * amount)
+    return counts.reshape(rows, amount).astype(np.float64)

@@ -11,9 +11,10 @@ from crosstone.errors import CrosstoneError
 
 Floats = NDArray[np.float64]
 
-_SUMS = ("count", "error", "t", "v", "tt", "vv", "tv", "hit7", "hit7_sdk", "hit5")
+_SUMS = ("count", "error", "gap", "t", "v", "tt", "vv", "tv", "hit7", "hit7_sdk", "hit5")
 _SIDES = ("true_positive", "false_negative", "false_positive", "true_negative")
-STATISTICS = (*_SUMS, *(f"nonneg_{s}" for s in _SIDES), *(f"nonzero_{s}" for s in _SIDES))
+_FORMS = ("nonneg", "nonzero", "positive")
+STATISTICS = (*_SUMS, *(f"{form}_{side}" for form in _FORMS for side in _SIDES))
 """Names of the columns of `regression_statistics`."""
 
 
@@ -34,6 +35,7 @@ def regression_statistics(target: ArrayLike, value: ArrayLike) -> Floats:
     columns = [
         np.ones_like(t),
         np.abs(t - v),
+        t - v,
         about_t,
         about_v,
         about_t**2,
@@ -44,6 +46,7 @@ def regression_statistics(target: ArrayLike, value: ArrayLike) -> Floats:
         _rounded(t, 2) == _rounded(v, 2),
         *_sides(t >= 0, v >= 0, np.ones_like(t, dtype=bool)),
         *_sides(t > 0, v > 0, t != 0),
+        *_sides(t > 0, v > 0, np.ones_like(t, dtype=bool)),
     ]
     return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
 
@@ -51,40 +54,54 @@ def regression_statistics(target: ArrayLike, value: ArrayLike) -> Floats:
 def regression_scores(statistics: ArrayLike) -> dict[str, Floats]:
     """The metrics of summed statistics, each of shape (...) for sums (..., columns).
 
-    `mae`; `pearson` (NaN where target or prediction is constant); `acc7` and `acc5`: equal after
-    clipping to [-3, 3] or [-2, 2] and rounding half to even (MulT, MMSA, JBLS); `acc7_sdk`: equal
-    in the bins of the CMU-MOSEI SDK, another number; `acc2_nonneg`, `f1_nonneg`: < 0 against >= 0;
-    `acc2_nonzero`, `f1_nonzero`: targets of 0 left out, predictions > 0 are positive. F1 is
-    support-weighted over the two sides. NaN where no item counts.
+    `mae`; `pearson` (NaN where target or prediction is constant); `ccc`: Lin's concordance with
+    moments that divide by n. `acc7_round` and `acc5`: equal after clipping to [-3, 3] or [-2, 2]
+    and rounding half to even (MulT, MMSA, JBLS); `acc7_sdk`: equal in the bins of the CMU-MOSEI
+    SDK, another number. acc2 and F1 come in three forms: `nonneg`, < 0 against >= 0; `nonzero`,
+    < 0 against > 0 with targets of 0 left out and predictions > 0 positive; `positive`, > 0 against
+    the rest (MulT where zeros stay in). F1 is support-weighted over the two sides; `…_binary` is
+    that of the upper side alone, `…_swapped` is weighted by predictions, which is what code gives
+    that passes its arguments in the wrong order (MulT). NaN where no item counts.
     """
     sums = np.asarray(statistics, dtype=np.float64)
     part = dict(zip(STATISTICS, np.moveaxis(sums, -1, 0), strict=True))
     n = part["count"]
     scores = {
         "mae": _ratio(part["error"], n),
-        "pearson": _pearson(part),
-        "acc7": _ratio(part["hit7"], n),
+        **_agreement(part),
+        "acc7_round": _ratio(part["hit7"], n),
         "acc7_sdk": _ratio(part["hit7_sdk"], n),
         "acc5": _ratio(part["hit5"], n),
     }
-    for form in ("nonneg", "nonzero"):
+    for form in _FORMS:
         tp, fn, fp, tn = (part[f"{form}_{side}"] for side in _SIDES)
         items = tp + fn + fp + tn
-        f1_up = np.nan_to_num(_ratio(2 * tp, 2 * tp + fn + fp))
+        f1_up = _ratio(2 * tp, 2 * tp + fn + fp)
         f1_down = np.nan_to_num(_ratio(2 * tn, 2 * tn + fn + fp))
+        up = np.nan_to_num(f1_up)
         scores[f"acc2_{form}"] = _ratio(tp + tn, items)
-        scores[f"f1_{form}"] = _ratio(f1_up * (tp + fn) + f1_down * (tn + fp), items)
+        scores[f"f1_{form}"] = _ratio(up * (tp + fn) + f1_down * (tn + fp), items)
+        scores[f"f1_{form}_binary"] = f1_up
+        scores[f"f1_{form}_swapped"] = _ratio(up * (tp + fp) + f1_down * (tn + fn), items)
     return scores
 
 
-def _pearson(part: dict[str, Floats]) -> Floats:
+def _agreement(part: dict[str, Floats]) -> dict[str, Floats]:
     n = np.maximum(part["count"], 1.0)
-    spread_t = part["tt"] - part["t"] ** 2 / n
-    spread_v = part["vv"] - part["v"] ** 2 / n
-    varied = (spread_t > 1e-12 * part["tt"]) & (spread_v > 1e-12 * part["vv"])
-    together = part["tv"] - part["t"] * part["v"] / n
-    scale = np.sqrt(np.maximum(spread_t, 0.0)) * np.sqrt(np.maximum(spread_v, 0.0)) * varied
-    return np.asarray(np.clip(_ratio(together, scale), -1.0, 1.0), dtype=np.float64)
+    spread_t = _spread(part["tt"], part["t"], n)
+    spread_v = _spread(part["vv"], part["v"], n)
+    together = (part["tv"] - part["t"] * part["v"] / n) * (spread_t > 0) * (spread_v > 0)
+    pearson = _ratio(together, np.sqrt(spread_t) * np.sqrt(spread_v))
+    return {
+        "pearson": np.asarray(np.clip(pearson, -1.0, 1.0), dtype=np.float64),
+        "ccc": _ratio(2 * together, spread_t + spread_v + part["gap"] ** 2 / n),
+    }
+
+
+def _spread(squares: Floats, sums: Floats, n: Floats) -> Floats:
+    """Sum of squares about the mean; 0 where only rounding is left of it."""
+    spread = squares - sums**2 / n
+    return np.where(spread > 1e-12 * squares, spread, 0.0)
 
 
 def _rounded(x: Floats, limit: int) -> Floats:

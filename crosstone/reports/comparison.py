@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crosstone.errors import CrosstoneError
-from crosstone.metrics import LOWER_IS_BETTER, Interval, Sample, bootstrap_difference
-from crosstone.scoring.score import Scores, score_function, score_predictions
+from crosstone.metrics import LOWER_IS_BETTER, Interval
+from crosstone.scoring.pairing import pair_scores
+from crosstone.scoring.score import Scores, score_predictions
 
 _SHARE = re.compile(r", \d+(\.\d+)? ?% of the labels$")
 
@@ -133,39 +133,15 @@ def compare(first: System, second: System) -> Difference:
 
     Raises CrosstoneError unless both predicted the same items with the same targets.
     """
-    one, other = first.scores, second.scores
-    facts = [
-        dict(zip(s.predictions.ids, s.predictions.target.tolist(), strict=True))
-        for s in (one, other)
-    ]
-    odd = set(facts[0]) ^ set(facts[1])
-    if odd:
-        raise CrosstoneError(
-            f"{first.name} and {second.name} are not paired: {len(odd)} of "
-            f"{len(set(facts[0]) | set(facts[1]))} items were scored for one of them only"
-        )
-    moved = sum(facts[0][item] != facts[1][item] for item in facts[0])
-    if moved or one.labels != other.labels:
-        raise CrosstoneError(
-            f"{first.name} and {second.name} are not paired: {moved} of {len(facts[0])} "
-            "targets differ"
-        )
-    cluster_of = dict(zip(one.predictions.ids, one.clusters.names.tolist(), strict=True))
-    clusters: NDArray[np.str_] = np.array([cluster_of[item] for item in other.predictions.ids])
-    estimates = bootstrap_difference(
-        one.sample,
-        Sample(other.sample.statistics, clusters, other.sample.runs),
-        score_function(one.predictions),
-        replicates=one.replicates,
-        level=one.level,
-        seed=one.seed,
-    )
+    pair = pair_scores(first.scores, second.scores, (first.name, second.name))
+    drawn = pair.replicates()
+    clusters, level = first.scores.clusters, first.scores.level
     return Difference(
         first=first.name,
         second=second.name,
-        metrics={name: estimate.mean for name, estimate in estimates.items()},
-        by=one.clusters.by,
-        clusters=one.clusters.count,
+        metrics={name: found.estimate(level).mean for name, found in drawn.items()},
+        by=clusters.by,
+        clusters=clusters.count,
     )
 
 

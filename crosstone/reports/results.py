@@ -27,6 +27,13 @@ from crosstone.reports.wording import (
     selection_rule,
 )
 
+_COLUMNS = (
+    *("wa", "ua", "macro_f1", "weighted_f1", "ece"),
+    *("mae", "pearson", "ccc", "acc7_round", "acc5", "acc2_nonneg", "acc2_nonzero"),
+    *("eer", "min_dcf"),
+)
+"""The metrics of a table; scores.json holds all."""
+
 _F1_BESIDE = {"acc2_nonneg": "f1_nonneg", "acc2_nonzero": "f1_nonzero"}
 
 
@@ -180,7 +187,7 @@ def ceilings(comparison: Comparison) -> list[Block]:
 def _results_table(comparison: Comparison, averaged: bool) -> Table:
     metric = comparison.headline
     known = comparison.systems[0].scores.metrics
-    others = [m for m in known if m not in (metric, "acc7_sdk", *_F1_BESIDE.values())]
+    others = [m for m in _COLUMNS if m in known and m != metric]
     columns = ["System", METRICS[metric]]
     columns += ["pooled"] * averaged
     columns += [METRICS[m] for m in others]

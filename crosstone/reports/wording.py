@@ -13,14 +13,23 @@ METRICS = {
     "weighted_f1": "weighted F1",
     "mae": "MAE",
     "pearson": "Pearson r",
-    "acc7": "Acc7",
+    "ccc": "CCC",
+    "acc7_round": "Acc7",
     "acc7_sdk": "Acc7 (SDK bins)",
     "acc5": "Acc5",
     "acc2_nonneg": "Acc2 (≥ 0)",
     "f1_nonneg": "F1 (≥ 0)",
     "acc2_nonzero": "Acc2 (≠ 0)",
     "f1_nonzero": "F1 (≠ 0)",
+    "ece": "ECE",
+    "ece_mass": "ECE (equal mass)",
+    "brier": "Brier score",
+    "nll": "NLL",
+    "aurc": "AURC",
+    "eer": "EER",
+    "min_dcf": "minDCF (0.01)",
 }
+"""Metrics by what a reader calls them; others by their own names."""
 
 _SELECTION = {
     "last": "weights of the last epoch (last)",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from crosstone.errors import CorpusError
 from crosstone.scoring.predictions import Predictions
+from crosstone.scoring.trials import Trials
 
 MIN_SPEAKERS = 20
 """From this many speakers on, intervals are clustered by speaker."""
@@ -28,11 +29,11 @@ class Clusters:
     count: int
     why: str
     names: NDArray[np.str_]
-    """(n,) the cluster of each row."""
+    """(n,) the cluster of each row; of a trial, that of its first side."""
 
 
 def choose_clusters(
-    predictions: Predictions,
+    predictions: Predictions | Trials,
     path: Path,
     *,
     asked: Unit | None = None,
@@ -42,8 +43,11 @@ def choose_clusters(
 
     asked: the unit to take whatever the counts; declared: the protocol's own unit; path is named in
     errors. A unit of fewer than 5 clusters (the one session of a hold-out) gives way to one of
-    more. Raises CorpusError where the asked unit is unknown for some rows.
+    more. Trials are clustered by the speakers of both sides, or not at all. Raises CorpusError
+    where the asked unit is unknown for some rows.
     """
+    if isinstance(predictions, Trials):
+        return _of_trials(predictions, path, asked)
     columns: dict[Unit, tuple[str | None, ...]] = {
         "speaker": predictions.speakers,
         "group": predictions.groups,
@@ -59,6 +63,23 @@ def choose_clusters(
     counts: dict[Unit, int] = {unit: len(set(columns[unit])) for unit in known}
     by, why = (asked, "asked for") if asked is not None else _choose(counts, declared)
     return Clusters(by=by, count=counts[by], why=why, names=np.array(columns[by], dtype=np.str_))
+
+
+def _of_trials(trials: Trials, path: Path, asked: Unit | None) -> Clusters:
+    missing = sum(name is None for name in trials.speakers)
+    if asked not in (None, "speaker") or (asked and missing):
+        found = f"none on {missing} of {len(trials.speakers)}" if missing else "trials"
+        raise CorpusError(
+            f"{path}: trials are drawn by the speakers of both sides: expected --unit speaker and "
+            f"one on every side, found --unit {asked} and {found}"
+        )
+    if missing:
+        ids = np.array(trials.ids, dtype=np.str_)
+        why = f"speakers are unknown on {missing} sides of trials, so there are no intervals"
+        return Clusters(by="item", count=len(set(trials.ids)), why=why, names=ids)
+    names = np.array(trials.enrol_speakers, dtype=np.str_)
+    why = "both sides of a trial, each as often as its speaker was drawn"
+    return Clusters(by="speaker", count=len(set(trials.speakers)), why=why, names=names)
 
 
 def _choose(counts: Mapping[Unit, int], declared: Unit | None) -> tuple[Unit, str]:

@@ -1,22 +1,23 @@
 """Predictions read back: every line of a predictions.jsonl checked, then columns."""
 
 import hashlib
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstone.errors import CorpusError
+from crosstone.scoring.lines import LineFaults, is_number, missing_split, read_objects
 
 PROBABILITY_TOLERANCE = 1e-3
 """How far a line's probabilities may be from a sum of 1: what rounding to float16 costs."""
 
-_SHOWN_PER_KIND = 20
+AGAIN = "write the file again with `crosstone evaluate`"
+"""What to do about a predictions file with faults."""
+
 _REQUIRED = ("id", "fold", "seed", "split", "target")
 
 
@@ -38,11 +39,13 @@ class Predictions:
     target: NDArray[Any]
     outputs: NDArray[np.float64]
     sha256: str
+    is_graded: bool = True
+    """False if only labels are known: outputs are then 0 and 1 and say nothing of certainty."""
 
     @property
-    def is_classification(self) -> bool:
-        """True if the outputs are probabilities of labels, False if they are values."""
-        return bool(self.labels)
+    def task(self) -> Literal["classification", "regression"]:
+        """Whether the outputs are probabilities of labels or values."""
+        return "classification" if self.labels else "regression"
 
 
 def read_predictions(
@@ -60,19 +63,12 @@ def read_predictions(
         )
     raw = path.read_bytes()
     reader = _Reader(tuple(labels) if labels else None)
-    for number, line in enumerate(raw.split(b"\n"), 1):
-        if line.strip():
-            reader.take(number, line)
-    if reader.faults:
-        raise CorpusError(_listed(path, reader.faults, reader.lines))
+    for number, row in read_objects(raw, reader.faults):
+        reader.take(number, row)
+    reader.faults.raise_any(path, AGAIN)
     rows = [row for row in reader.rows if row["split"] == split]
     if not rows:
-        splits = sorted({row["split"] for row in reader.rows})
-        raise CorpusError(
-            f"{path}: expected lines with split {split!r}, found "
-            f"{'splits ' + ', '.join(map(repr, splits)) if splits else 'an empty file'}; "
-            "score the split that was predicted, or evaluate again"
-        )
+        raise missing_split(path, split, reader.rows)
     return _columns(rows, reader.labels or (), hashlib.sha256(raw).hexdigest())
 
 
@@ -81,31 +77,21 @@ class _Reader:
 
     def __init__(self, labels: tuple[str, ...] | None) -> None:
         self.labels = labels
-        self.rows: list[dict[str, Any]] = []
-        self.faults: dict[str, list[str]] = {}
-        self.lines = 0
+        self.rows: list[Mapping[str, Any]] = []
+        self.faults = LineFaults()
         self._regression: bool | None = None if labels is None else False
         self._first_line: dict[tuple[str, str, int, int], int] = {}
         self._facts: dict[str, tuple[int, dict[str, Any]]] = {}
 
-    def take(self, number: int, line: bytes) -> None:
-        self.lines += 1
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            return self._fault("not JSON", number, f"expected one JSON object, found {error}")
-        if not isinstance(row, dict):
-            return self._fault(
-                "not JSON", number, f"expected one JSON object, found a {type(row).__name__}"
-            )
+    def take(self, number: int, row: Mapping[str, Any]) -> None:
         missing = [key for key in _REQUIRED if key not in row]
         if "probabilities" not in row and "value" not in row:
             missing.append("probabilities or value")
         if missing:
             return self._fault("missing keys", number, f"missing {', '.join(missing)}")
-        faults_before = sum(map(len, self.faults.values()))
+        faults_before = len(self.faults)
         self._check_keys(number, row)
-        if sum(map(len, self.faults.values())) == faults_before:
+        if len(self.faults) == faults_before:
             self._check_output(number, row)
             self._check_repeats(number, row)
         self.rows.append(row)
@@ -130,7 +116,7 @@ class _Reader:
     def _check_output(self, number: int, row: Mapping[str, Any]) -> None:
         if self._regression:
             for key in ("target", "value"):
-                if not _is_number(row[key]):
+                if not is_number(row[key]):
                     self._fault(
                         "values", number, f"{key}: expected a finite number, found {row[key]!r}"
                     )
@@ -159,7 +145,7 @@ class _Reader:
                 number,
                 f"target: expected one of {', '.join(self.labels)}, found {row['target']!r}",
             )
-        wrong = {k: v for k, v in probabilities.items() if not _is_number(v) or not 0 <= v <= 1}
+        wrong = {k: v for k, v in probabilities.items() if not is_number(v) or not 0 <= v <= 1}
         if wrong:
             self._fault(
                 "probabilities", number, f"probabilities: expected numbers in [0, 1], found {wrong}"
@@ -190,22 +176,7 @@ class _Reader:
                 )
 
     def _fault(self, kind: str, number: int, sentence: str) -> None:
-        self.faults.setdefault(kind, []).append(f"line {number}: {sentence}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _listed(path: Path, faults: Mapping[str, Sequence[str]], lines: int) -> str:
-    total = sum(map(len, faults.values()))
-    said = [f"{path}: {total} fault{'s' if total > 1 else ''} in {lines} lines, nothing was scored"]
-    for sentences in faults.values():
-        said += [f"  {sentence}" for sentence in sentences[:_SHOWN_PER_KIND]]
-        if len(sentences) > _SHOWN_PER_KIND:
-            said.append(f"  and {len(sentences) - _SHOWN_PER_KIND} more of this kind")
-    said.append("  write the file again with `crosstone evaluate`")
-    return "\n".join(said)
+        self.faults.add(kind, number, sentence)
 
 
 def _columns(

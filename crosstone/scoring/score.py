@@ -14,19 +14,20 @@ from numpy.typing import NDArray
 from crosstone.errors import CorpusError
 from crosstone.metrics import (
     LOWER_IS_BETTER,
+    MMSA_NAMES,
     Interval,
     Sample,
-    bootstrap,
-    classification,
-    classification_scores,
-    classification_statistics,
+    TrialSample,
+    canonical_name,
+    confusion_matrix,
     predicted_classes,
-    regression_scores,
-    regression_statistics,
 )
-from crosstone.metrics.intervals import ScoreFunction
 from crosstone.scoring.clusters import MIN_SPEAKERS, Clusters, Unit, choose_clusters
+from crosstone.scoring.measures import PER_CLASS, measure
 from crosstone.scoring.predictions import Predictions, read_predictions
+from crosstone.scoring.trials import Trials, read_trials
+
+_FIRST = {"classification": "ua", "regression": "mae", "verification": "eer"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,12 +52,12 @@ class Scores:
     classes: Mapping[str, Mapping[str, float]]
     """Per label: support, recall, precision, f1; accuracy and weighted_f1 against the rest."""
     confusion: NDArray[np.float64] | None
-    """(C, C) pooled counts, rows targets; None for regression."""
+    """(C, C) pooled counts, rows targets; None where there are no classes."""
     runs: tuple[tuple[int, int, int], ...]
     """(fold, seed, rows) of each run."""
     clusters: Clusters
-    predictions: Predictions
-    sample: Sample
+    predictions: Predictions | Trials
+    sample: Sample | TrialSample
     level: float
     replicates: int
     seed: int
@@ -64,18 +65,35 @@ class Scores:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes in the order of the confusion matrix; empty for regression."""
+        """The classes in the order of the confusion matrix; empty where there are none."""
         return self.predictions.labels
 
     @property
     def num_items(self) -> int:
-        """How many distinct utterances were scored."""
+        """How many distinct utterances (or trials) were scored."""
         return len(set(self.predictions.ids))
+
+    def spread(self, metric: str) -> dict[str, float]:
+        """Standard deviation of a metric over folds and over seeds, each the mean over the other.
+
+        NaN for the only fold or the only seed.
+        """
+        table: dict[tuple[int, int], float] = {
+            run[:2]: value for run, value in zip(self.runs, self.metrics[metric].runs, strict=True)
+        }
+        out = {}
+        for name, place in (("sd_folds", 0), ("sd_seeds", 1)):
+            names = sorted({key[place] for key in table})
+            means = [np.mean([v for k, v in table.items() if k[place] == name]) for name in names]
+            several = len(means) > 1 and bool(np.isfinite(means).all())
+            out[name] = float(np.std(means, ddof=1)) if several else math.nan
+        return out
 
     def as_dict(self) -> dict[str, Any]:
         """The content of scores.json: plain JSON values, null for what is undefined."""
         protocol = self.facts.get("protocol") or {}
         corpus = self.facts.get("corpus") or {}
+        known = set(self.metrics)
         document = {
             "name": self.facts.get("name"),
             "family": self.facts.get("family"),
@@ -85,11 +103,15 @@ class Scores:
             "selection": protocol.get("selection"),
             "scored": protocol.get("scored") or "test",
             "transductive": protocol.get("transductive"),
-            "task": "classification" if self.labels else "regression",
+            "task": self.predictions.task,
             "items": self.num_items,
             "rows": len(self.predictions.ids),
             "headline": {"metric": self.headline, **_numbers(self.metrics[self.headline])},
-            "metrics": {name: _numbers(metric) for name, metric in self.metrics.items()},
+            "metrics": {
+                name: {**_numbers(metric), **self.spread(name)}
+                for name, metric in self.metrics.items()
+            },
+            "aliases": dict(MMSA_NAMES) if known.issuperset(MMSA_NAMES.values()) else {},
             "runs": [
                 {
                     "fold": fold,
@@ -100,7 +122,7 @@ class Scores:
                 for i, (fold, seed, rows) in enumerate(self.runs)
             ],
             "intervals": {
-                "method": "percentile bootstrap over clusters",
+                "method": "percentile bootstrap over clusters and seeds",
                 "by": self.clusters.by,
                 "clusters": self.clusters.count,
                 "why": self.clusters.why,
@@ -155,27 +177,62 @@ def score_predictions(
     facts = read_facts(path.parent)
     protocol = facts.get("protocol") or {}
     split = split or str(protocol.get("scored") or "test")
-    predictions = read_predictions(path, labels=protocol.get("labels") or None, split=split)
-    clusters = choose_clusters(predictions, path, asked=unit, declared=protocol.get("unit"))
-    keys = np.stack([predictions.folds, predictions.seeds], axis=1)
-    run_keys, run_of_row = np.unique(keys, axis=0, return_inverse=True)
-    run_of_row = run_of_row.ravel()
-    statistics, scores, notes = _statistics(predictions)
-    sample = Sample(statistics, clusters.names, run_of_row)
-    estimates = bootstrap(sample, scores, replicates=replicates, level=level, seed=seed)
-    per_run = [scores(statistics[run_of_row == u].sum(axis=0)) for u in range(len(run_keys))]
-    headline = protocol.get("headline") or ("ua" if predictions.is_classification else "mae")
-    if headline not in estimates:
+    predictions: Predictions | Trials
+    if _holds_trials(path):
+        predictions = read_trials(path, split=split)
+    else:
+        predictions = read_predictions(path, labels=protocol.get("labels") or None, split=split)
+    return score_columns(
+        predictions,
+        source,
+        facts,
+        unit=unit,
+        replicates=replicates,
+        level=level,
+        seed=seed,
+    )
+
+
+def score_columns(
+    predictions: Predictions | Trials,
+    source: Path,
+    facts: Mapping[str, Any],
+    *,
+    unit: Unit | None = None,
+    replicates: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+    each_class: bool = False,
+) -> Scores:
+    """Scores of predictions that were read from `source`, with what run.json says of them.
+
+    each_class: metrics of each class get intervals too (`measure`). Raises CorpusError where the
+    asked unit is unknown for some rows, and for a headline that the task does not have.
+    """
+    protocol = facts.get("protocol") or {}
+    clusters = choose_clusters(predictions, source, asked=unit, declared=protocol.get("unit"))
+    measured = measure(
+        predictions,
+        clusters,
+        replicates=replicates,
+        level=level,
+        seed=seed,
+        each_class=each_class,
+    )
+    headline = canonical_name(protocol.get("headline") or _FIRST[predictions.task])
+    if headline not in measured.estimates:
         raise CorpusError(
-            f"{path.parent / 'run.json'}: expected a headline among {', '.join(estimates)}, found "
+            f"{source}: run.json: expected a headline among {', '.join(measured.estimates)}, found "
             f"{headline!r}; name one that this task has"
         )
     confusion = None
-    if predictions.is_classification:
-        num_classes = len(predictions.labels)
-        confusion = statistics.sum(axis=0).reshape(num_classes, num_classes)
-        notes += _absences(predictions, statistics, run_keys, run_of_row)
-    if clusters.count < MIN_SPEAKERS:
+    if isinstance(predictions, Predictions) and predictions.labels:
+        predicted = predicted_classes(predictions.outputs)
+        confusion = confusion_matrix(predictions.target, predicted, len(predictions.labels))
+    notes = list(measured.notes)
+    if isinstance(predictions, Trials) and clusters.by == "item":
+        notes.append(clusters.why)
+    elif clusters.count < MIN_SPEAKERS:
         notes.append(
             f"{clusters.count} clusters ({clusters.by}) are few: a percentile interval of fewer "
             f"than {MIN_SPEAKERS} is too narrow"
@@ -188,19 +245,19 @@ def score_predictions(
             name: Metric(
                 mean=estimate.mean,
                 pooled=estimate.pooled,
-                runs=tuple(float(values[name]) for values in per_run),
+                runs=tuple(run[name] for run in measured.per_run),
             )
-            for name, estimate in estimates.items()
+            for name, estimate in measured.estimates.items()
         },
         classes={} if confusion is None else _classes(predictions.labels, confusion),
         confusion=confusion,
         runs=tuple(
-            (int(fold), int(run_seed), int((run_of_row == u).sum()))
-            for u, (fold, run_seed) in enumerate(run_keys)
+            (int(fold), int(run_seed), int((measured.run_of_row == u).sum()))
+            for u, (fold, run_seed) in enumerate(measured.run_keys)
         ),
         clusters=clusters,
         predictions=predictions,
-        sample=sample,
+        sample=measured.sample,
         level=level,
         replicates=replicates,
         seed=seed,
@@ -208,9 +265,13 @@ def score_predictions(
     )
 
 
-def score_function(predictions: Predictions) -> ScoreFunction:
-    """The function that turns summed statistics of these predictions into metrics."""
-    return _statistics(predictions)[1]
+def _holds_trials(path: Path) -> bool:
+    """True if the first line names an enrolled and a test utterance."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as lines:
+        first = next((line for line in lines if line.strip()), b"")
+    return b'"enrol"' in first and b'"id"' not in first
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
@@ -238,66 +299,11 @@ def read_facts(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _statistics(
-    predictions: Predictions,
-) -> tuple[NDArray[np.float64], ScoreFunction, list[str]]:
-    if predictions.is_classification:
-        predicted = predicted_classes(predictions.outputs)
-        table = classification_statistics(predictions.target, predicted, len(predictions.labels))
-        return table, classification_scores, []
-    table = regression_statistics(predictions.target, predictions.outputs)
-    low, high = predictions.target.min(), predictions.target.max()
-    if -3 <= low < 0 and high <= 3:
-        return table, regression_scores, []
-
-    def unscaled(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        return {name: regression_scores(sums)[name] for name in ("mae", "pearson")}
-
-    return (
-        table,
-        unscaled,
-        [
-            f"acc7, acc5 and acc2 are left out: they are defined on the scale [-3, 3], and the "
-            f"targets run from {low:g} to {high:g}"
-        ],
-    )
-
-
-def _absences(
-    predictions: Predictions,
-    statistics: NDArray[np.float64],
-    run_keys: NDArray[np.int64],
-    run_of_row: NDArray[np.int64],
-) -> list[str]:
-    """A sentence for each run in which a class has no target, since UA then averages fewer."""
-    num_classes = len(predictions.labels)
-    notes = []
-    for u, (fold, seed) in enumerate(run_keys):
-        confusion = statistics[run_of_row == u].sum(axis=0).reshape(num_classes, num_classes)
-        absent = [
-            label
-            for label, support in zip(predictions.labels, confusion.sum(axis=1), strict=True)
-            if support == 0
-        ]
-        if absent:
-            notes.append(
-                f"fold {fold}, seed {seed} holds no {', '.join(absent)}: its UA is the mean over "
-                f"the other {num_classes - len(absent)} classes"
-            )
-    return notes
-
-
 def _classes(
     labels: tuple[str, ...], confusion: NDArray[np.float64]
 ) -> dict[str, dict[str, float]]:
-    columns = {
-        "support": confusion.sum(axis=1),
-        "recall": classification.class_recall(confusion),
-        "precision": classification.class_precision(confusion),
-        "f1": classification.class_f1(confusion),
-        "accuracy": classification.class_accuracy(confusion),
-        "weighted_f1": classification.class_weighted_f1(confusion),
-    }
+    columns = {"support": confusion.sum(axis=1)}
+    columns |= {name: function(confusion) for name, function in PER_CLASS.items()}
     return {
         label: {name: float(column[c]) for name, column in columns.items()}
         for c, label in enumerate(labels)

@@ -73,8 +73,8 @@ def test_where_each_run_is_one_cluster_the_mean_varies_as_a_mean_of_runs() -> No
 def test_the_seed_decides_and_order_does_not() -> None:
     generator = np.random.default_rng(0)
     given_ = clustered(generator, 12, 6, 0.2)
-    order = generator.permutation(len(given_.runs))
-    shuffled = Sample(given_.statistics[order], given_.clusters[order], given_.runs[order])
+    order = generator.permutation(len(given_.folds))
+    shuffled = Sample(given_.statistics[order], given_.clusters[order], given_.folds[order])
     first = bootstrap(given_, classification_scores, replicates=200, seed=3)
     assert bootstrap(shuffled, classification_scores, replicates=200, seed=3) == first
     assert bootstrap(given_, classification_scores, replicates=200, seed=4) != first
@@ -87,7 +87,7 @@ def test_covers_the_truth_about_as_often_as_it_says() -> None:
     trials = 120
     for trial in range(trials):
         drawn = clustered(generator, 30, 20, 0.15)
-        items = Sample(drawn.statistics, np.arange(len(drawn.runs)).astype(np.str_), drawn.runs)
+        items = Sample(drawn.statistics, np.arange(len(drawn.folds)).astype(np.str_), drawn.folds)
         for kind, one in enumerate((drawn, items)):
             interval = bootstrap(one, classification_scores, replicates=300, seed=trial)["wa"].mean
             covered[kind] += interval.low <= 0.697 <= interval.high  # 0.7 less what clipping takes
@@ -98,7 +98,7 @@ def test_covers_the_truth_about_as_often_as_it_says() -> None:
 
 def test_clusters_widen_the_interval_where_items_are_alike() -> None:
     drawn = clustered(np.random.default_rng(2), 25, 30, 0.25)
-    items = Sample(drawn.statistics, np.arange(len(drawn.runs)).astype(np.str_), drawn.runs)
+    items = Sample(drawn.statistics, np.arange(len(drawn.folds)).astype(np.str_), drawn.folds)
     wide, narrow = (
         bootstrap(one, classification_scores, replicates=500)["ua"].mean for one in (drawn, items)
     )
@@ -109,27 +109,32 @@ def test_clusters_widen_the_interval_where_items_are_alike() -> None:
 @settings(deadline=None, max_examples=15)
 def test_a_system_differs_from_itself_by_exactly_nothing(seed: int) -> None:
     drawn = clustered(np.random.default_rng(seed), 6, 5, 0.3)
-    for estimate in bootstrap_difference(
+    for found in bootstrap_difference(
         drawn, drawn, classification_scores, replicates=40, seed=seed
     ).values():
-        assert estimate.mean == Interval(0.0, 0.0, 0.0)
-        assert not estimate.mean.excludes(0.0)
+        mean = found.estimate().mean
+        assert mean == Interval(0.0, 0.0, 0.0)
+        assert not mean.excludes(0.0)
+        assert (found.p_value(), found.variance()) == (1, 0)
 
 
 def test_pairing_is_tighter_than_two_intervals() -> None:
     generator = np.random.default_rng(3)
     better = clustered(generator, 30, 20, 0.2)
-    worse = Sample(better.statistics.copy(), better.clusters, better.runs)
-    flipped = np.arange(0, len(worse.runs), 20)  # one item of each cluster goes wrong
+    worse = Sample(better.statistics.copy(), better.clusters, better.folds)
+    flipped = np.arange(0, len(worse.folds), 20)  # one item of each cluster goes wrong
     worse.statistics[flipped] = sample(
-        np.zeros(len(flipped), dtype=bool), worse.clusters[flipped], worse.runs[flipped]
+        np.zeros(len(flipped), dtype=bool), worse.clusters[flipped], worse.folds[flipped]
     ).statistics
-    difference = bootstrap_difference(better, worse, classification_scores, replicates=400)["wa"]
+    found = bootstrap_difference(better, worse, classification_scores, replicates=400)["wa"]
+    difference = found.estimate()
     alone = bootstrap(better, classification_scores, replicates=400)["wa"].mean
     assert difference.mean.excludes(0.0)
     assert difference.mean.high - difference.mean.low < 0.3 * (alone.high - alone.low)
-    backwards = bootstrap_difference(worse, better, classification_scores, replicates=400)["wa"]
-    assert backwards.mean.low == pytest.approx(-difference.mean.high)
+    assert found.p_value() == pytest.approx(2 / 401)
+    back = bootstrap_difference(worse, better, classification_scores, replicates=400)["wa"]
+    assert back.estimate().mean.low == pytest.approx(-difference.mean.high)
+    assert back.p_value() == found.p_value()
 
 
 def test_seeds_may_differ_in_number() -> None:
@@ -137,8 +142,39 @@ def test_seeds_may_differ_in_number() -> None:
     clusters = ["a", "b", "c", "d"]
     one = sample(right, clusters)
     two = sample(np.tile(right, 2), clusters * 2, [0] * 4 + [1] * 4)
-    difference = bootstrap_difference(one, two, classification_scores, replicates=60)["wa"].mean
-    assert (difference.low, difference.high) == pytest.approx((0, 0))
+    found = bootstrap_difference(one, two, classification_scores, replicates=60)["wa"]
+    interval = found.estimate().mean
+    assert (interval.low, interval.high) == pytest.approx((0, 0))
+
+
+def with_seeds(rates: list[float], clusters: int = 40) -> Sample:
+    """Every seed is right on its own share of each cluster of ten."""
+    right = np.concatenate([np.tile(np.arange(10) < 10 * rate, clusters) for rate in rates])
+    names = np.repeat(np.arange(clusters).astype(str), 10)
+    one = sample(right, np.tile(names, len(rates)))
+    seeds = np.repeat(np.arange(len(rates)), clusters * 10)
+    return Sample(one.statistics, one.clusters, one.folds, seeds)
+
+
+def test_seeds_are_drawn_too() -> None:
+    """Clusters are all alike, so the interval is that of the mean of four drawn seeds."""
+    rates = [0.5, 0.6, 0.7, 0.8]
+    estimate = bootstrap(with_seeds(rates), classification_scores, replicates=4000)["wa"]
+    means = np.random.default_rng(5).choice(rates, (20_000, 4)).mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    assert estimate.mean.value == estimate.pooled.value == pytest.approx(0.65)
+    for interval in (estimate.mean, estimate.pooled):
+        assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.026)
+
+
+def test_seeds_of_a_pair_are_drawn_apart_or_not_at_all() -> None:
+    one, other = with_seeds([0.5, 0.9]), with_seeds([0.5, 0.9])
+    drawn = bootstrap_difference(one, other, classification_scores, replicates=500)["wa"]
+    assert drawn.variance() == pytest.approx(2 * 0.2**2 / 2, rel=0.2)
+    kept = bootstrap_difference(
+        one, other, classification_scores, replicates=500, over_seeds=False
+    )["wa"]
+    assert kept.variance() == pytest.approx(0)
 
 
 def test_other_clusters_cannot_be_paired() -> None:
@@ -193,5 +229,5 @@ def test_many_items_are_drawn_in_chunks_without_changing_a_draw() -> None:
 
 
 def test_a_sample_needs_equal_lengths() -> None:
-    with pytest.raises(CrosstoneError, match="found 2 rows, 1 clusters, 2 runs"):
+    with pytest.raises(CrosstoneError, match="found 2 rows, 1 clusters, 2 folds"):
         Sample(np.ones((2, 4)), np.array(["a"]), np.zeros(2, dtype=np.int64))

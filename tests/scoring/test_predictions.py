@@ -41,7 +41,7 @@ def test_reads_columns(tmp_path: Path) -> None:
     assert read.target.tolist() == [1, 0]
     np.testing.assert_allclose(read.outputs, [[0.25, 0.75]] * 2)
     assert read.folds.tolist() == [0, 1]
-    assert read.is_classification
+    assert read.task == "classification"
 
 
 def test_the_order_of_labels_may_be_given(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_the_order_of_labels_may_be_given(tmp_path: Path) -> None:
 def test_reads_values(tmp_path: Path) -> None:
     file = write(tmp_path, line(target=1.5, value=2, probabilities=...))
     read = read_predictions(file)
-    assert not read.is_classification
+    assert read.task == "regression"
     assert (read.target.tolist(), read.outputs.tolist()) == ([1.5], [2.0])
 
 

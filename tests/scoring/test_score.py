@@ -199,7 +199,7 @@ def test_undefined_numbers_are_null(tmp_path: Path) -> None:
         del entry["probabilities"]
     scores = score_predictions(write_run_set(tmp_path, rows), replicates=20)
     assert scores.headline == "mae"
-    assert set(scores.metrics) == {"mae", "pearson"}
+    assert set(scores.metrics) == {"mae", "pearson", "ccc"}
     assert any("the targets run from 0 to 5" in note for note in scores.notes)
     written = json.loads(scores.write(tmp_path / "scores.json").read_text(encoding="utf-8"))
     assert written["metrics"]["pearson"]["value"] is None
@@ -213,8 +213,56 @@ def test_sentiment_has_its_metrics(tmp_path: Path) -> None:
     for entry in rows:
         del entry["probabilities"]
     scores = score_predictions(write_run_set(tmp_path, rows), replicates=20)
-    for name in ("acc7", "acc7_sdk", "acc5", "acc2_nonneg", "acc2_nonzero", "f1_nonneg"):
-        assert scores.metrics[name].mean.value == 1.0
+    for name in ("ccc", "acc7_round", "acc7_sdk", "acc5", "acc2_nonneg", "acc2_nonzero"):
+        assert scores.metrics[name].mean.value == pytest.approx(1.0)
+    assert scores.as_dict()["aliases"]["Has0_acc_2"] == "acc2_nonneg"
+
+
+def test_a_headline_may_have_another_name(tmp_path: Path) -> None:
+    rows = [{**row(i, 0, 0), "target": float(i - 3), "value": 0.0} for i in range(7)]
+    for entry in rows:
+        del entry["probabilities"]
+    for alias, name in (("acc7", "acc7_round"), ("Corr", "pearson")):
+        folder = write_run_set(tmp_path, rows, {"headline": alias})
+        assert score_predictions(folder, replicates=10).headline == name
+
+
+def test_probabilities_are_calibrated_or_not(tmp_path: Path) -> None:
+    """Confidence 0.8 throughout; 3 of 4 right: in fold 0 it is 2 of 3, in fold 1 none."""
+    rows = two_folds()
+    rows[3] = row(3, 0, 0, group="s1", fold=1)
+    scores = score_predictions(write_run_set(tmp_path, rows), replicates=200)
+    metrics = scores.metrics
+    assert metrics["ece"].pooled.value == pytest.approx(0.8 - 0.75)
+    assert metrics["ece"].mean.value == pytest.approx(((0.8 - 2 / 3) + (1 - 0.8)) / 2)
+    right, wrong = 0.2**2 + 2 * 0.1**2, 0.9**2 + 0.8**2 + 0.1**2
+    assert metrics["brier"].pooled.value == pytest.approx((3 * right + wrong) / 4)
+    assert metrics["nll"].pooled.value == pytest.approx(-(3 * np.log(0.8) + np.log(0.1)) / 4)
+    assert np.isfinite(metrics["brier"].pooled.low)
+    assert metrics["aurc"].pooled.value == pytest.approx(0.25)
+    assert metrics["ece_mass"].pooled.value == pytest.approx(0.05)
+    assert np.isnan(metrics["aurc"].pooled.low)
+
+
+def test_an_impossible_target_is_said(tmp_path: Path) -> None:
+    rows = two_folds()
+    rows[2]["probabilities"] = {"angry": 0.0, "happy": 0.0, "sad": 1.0}
+    scores = score_predictions(write_run_set(tmp_path, rows), replicates=20)
+    assert scores.as_dict()["metrics"]["nll"]["pooled"] is None
+    assert any("1 of 4 predictions gave their target probability 0" in n for n in scores.notes)
+
+
+def test_the_spread_over_folds_and_seeds(tmp_path: Path) -> None:
+    rows = two_folds() + [r | {"seed": 1} for r in two_folds()]
+    rows[-1] = row(3, 0, 0, group="s1", fold=1, seed=1)
+    scores = score_predictions(write_run_set(tmp_path, rows), replicates=20)
+    assert scores.metrics["wa"].runs == pytest.approx((2 / 3, 2 / 3, 0, 1))
+    spread = scores.spread("wa")
+    assert spread["sd_folds"] == pytest.approx(np.std([2 / 3, 1 / 2], ddof=1))
+    assert spread["sd_seeds"] == pytest.approx(np.std([1 / 3, 5 / 6], ddof=1))
+    alone = score_predictions(write_run_set(tmp_path, two_folds()), replicates=20)
+    assert np.isnan(alone.spread("wa")["sd_seeds"])
+    assert alone.as_dict()["metrics"]["wa"]["sd_seeds"] is None
 
 
 def test_one_fold_is_scored_with_the_facts_of_its_run_set(tmp_path: Path) -> None:
