@@ -1,11 +1,14 @@
-"""The verbs about numbers: score, report, and the demo that shows it all."""
+"""The verbs about numbers: score, compare, report, and the demo that shows it all."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from crosstone.cli.progress import bars
+
+Unit = Literal["speaker", "group", "item"]
 
 
 def score(
@@ -25,6 +28,41 @@ def score(
     scores = score_predictions(predictions)
     scores.write(path)
     print_scores([path])
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Two or more run sets on the same items.")],
+    metric: Annotated[
+        str | None, typer.Option(help="The metric; by default the protocol's headline.")
+    ] = None,
+    unit: Annotated[
+        Unit | None, typer.Option(help="What is drawn and exchanged; by default as in score.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Name or folder that each other is held against.")
+    ] = None,
+    detect: Annotated[
+        float | None, typer.Option(help="The difference whose needed utterances are asked.")
+    ] = None,
+    correction: Annotated[
+        Literal["holm", "bh"],
+        typer.Option(help="For many pairs: Holm, or Benjamini and Hochberg."),
+    ] = "holm",
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Whether run sets really differ, in one sentence per pair, and how much data would show it."""
+    from crosstone.cli.tables import print_judgement
+    from crosstone.reports.comparison import read_systems
+    from crosstone.reports.verdicts import judge
+
+    systems = read_systems(runs, unit=unit)
+    judgement = judge(
+        systems, metric=metric, baseline=baseline, detect=detect, correction=correction
+    )
+    if json_:
+        typer.echo(json.dumps(judgement.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        print_judgement(judgement.as_dict())
 
 
 def report(

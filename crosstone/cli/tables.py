@@ -29,9 +29,9 @@ def print_scores(places: Sequence[Path]) -> None:
             table.add_row(name, _number(mean), interval, _number(metric["pooled"]))
         console.print(table)
         for line in _made(scores, protocol, corpus):
-            console.print(line, highlight=False, markup=False)
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         for note in scores["notes"]:
-            console.print(f"note: {note}", highlight=False, markup=False)
+            console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _made(
@@ -61,6 +61,25 @@ def _made(
     )
     for note in (*(corpus.get("incomplete") or ()), *(protocol.get("notes") or ())):
         yield f"note: {note}"
+
+
+def print_judgement(judgement: Mapping[str, Any]) -> None:
+    """The systems of a comparison, then a sentence for every pair."""
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(title=f"{judgement['metric']}, mean over folds and seeds", title_justify="left")
+    table.add_column("system")
+    for column in ("value", f"{judgement['level']:.0%} interval", "sd over folds", "over seeds"):
+        table.add_column(column, justify="right")
+    for system in judgement["systems"]:
+        low, high = system["low"], system["high"]
+        interval = "–" if low is None else f"{low:.3f} … {high:.3f}"
+        spread = (_number(system["sd_folds"]), _number(system["sd_seeds"]))
+        table.add_row(system["name"], _number(system["value"]), interval, *spread)
+    console.print(table)
+    for verdict in judgement["verdicts"]:
+        console.print(verdict["sentence"], markup=False)
+    for note in judgement["notes"]:
+        console.print(f"note: {note}", markup=False)
 
 
 def print_demo(summary: Mapping[str, Any], out: Path) -> None:

@@ -177,7 +177,7 @@ def needed_items(
     power: float = 0.8,
     level: float = 0.95,
 ) -> Needed:
-    """Items (and clusters as large as the present ones) that show a difference at this power.
+    """Whole clusters, as large as the present ones, and their items that show a difference.
 
     variance: of the paired difference over draws of clusters, at the present size; it falls as
     1 / clusters. item_variance: the same had the items been drawn one by one. seed_variance: what
@@ -190,9 +190,8 @@ def needed_items(
     left = (difference / z) ** 2 - seed_variance
     if not (math.isfinite(variance) and variance > 0 and left > 0):
         return Needed(None, None, effect, detectable)
-    factor = variance / left
-    clusters = max(2, math.ceil(num_clusters * factor))
-    return Needed(math.ceil(num_items * factor), clusters, effect, detectable)
+    clusters = max(2, math.ceil(num_clusters * variance / left))
+    return Needed(math.ceil(num_items * clusters / num_clusters), clusters, effect, detectable)
 
 
 def _binomial(tosses: int, fewer: int) -> float:

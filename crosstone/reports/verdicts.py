@@ -1,0 +1,298 @@
+"""Whether systems on the same items really differ: one sentence per pair, and its numbers."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from crosstone.errors import CrosstoneError
+from crosstone.metrics import (
+    LOWER_IS_BETTER,
+    Interval,
+    Needed,
+    Replicates,
+    benjamini_hochberg,
+    canonical_name,
+    holm,
+    needed_items,
+)
+from crosstone.reports.comparison import System, find_system
+from crosstone.reports.wording import METRICS, bracket, count, number, percent
+from crosstone.scoring.pairing import Pair, pair_scores
+
+Correction = Literal["holm", "bh"]
+
+CORRECTIONS = {"holm": holm, "bh": benjamini_hochberg}
+_CALLED = {"holm": "Holm", "bh": "Benjamini and Hochberg"}
+POWER = 0.8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """One pair: first minus second in one metric, and whether it is more than chance."""
+
+    first: str
+    second: str
+    metric: str
+    difference: Interval
+    """Over clusters, and over seeds where a system has several."""
+    p: float
+    p_corrected: float
+    test: str
+    """What p comes from."""
+    mcnemar_p: float | None
+    """Exact McNemar test of accuracy by cluster; None without classes or with several seeds."""
+    seeds: tuple[int, int]
+    needed: Needed
+    """For the asked difference, or the one that was found."""
+    detect: float | None
+    items: int
+    real: bool
+    """The corrected p is below 1 - level, and the interval excludes 0."""
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """All pairs of some systems in one metric."""
+
+    systems: tuple[System, ...]
+    metric: str
+    correction: Correction
+    verdicts: tuple[Verdict, ...]
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, null for what is undefined."""
+        document = {
+            "metric": self.metric,
+            "lower_is_better": self.metric in LOWER_IS_BETTER,
+            "level": self.systems[0].scores.level,
+            "power": POWER,
+            "correction": self.correction,
+            "pairs": len(self.verdicts),
+            "systems": [
+                {
+                    "name": system.name,
+                    "folder": str(system.folder),
+                    **asdict(system.scores.metrics[self.metric].mean),
+                    **system.scores.spread(self.metric),
+                    "runs": len(system.scores.runs),
+                    "by": system.scores.clusters.by,
+                    "clusters": system.scores.clusters.count,
+                }
+                for system in self.systems
+            ],
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
+            "notes": list(self.notes),
+        }
+        plain: dict[str, Any] = _plain(document)
+        return plain
+
+
+def judge(
+    systems: Sequence[System],
+    *,
+    metric: str | None = None,
+    baseline: str | Path | None = None,
+    detect: float | None = None,
+    correction: Correction = "holm",
+) -> Judgement:
+    """Every pair of systems (or each against the baseline) in one metric, by default the headline.
+
+    p comes from exchanging whole clusters between the two (`paired_permutation`), for trials from
+    the bootstrap over speakers, and is corrected over all pairs. detect: the difference whose
+    needed number of utterances is asked, by default the one that was found. Raises CrosstoneError
+    for fewer than two systems, other items, or an unknown metric.
+    """
+    if len(systems) < 2:
+        raise CrosstoneError(
+            f"compare: expected at least two run sets, found {len(systems)}; name their folders"
+        )
+    asked = canonical_name(metric) if metric else systems[0].scores.headline
+    pairs = list(itertools.combinations(systems, 2))
+    if baseline is not None:
+        base = find_system(systems, baseline)
+        pairs = [(system, base) for system in systems if system is not base]
+    drafts = [_draft(one, other, asked, detect) for one, other in pairs]
+    corrected = CORRECTIONS[correction]([draft.p for draft in drafts])
+    by = f"({_CALLED[correction]} over {count(len(drafts), 'pair')})"
+    verdicts = tuple(_verdict(d, p, by) for d, p in zip(drafts, corrected, strict=True))
+    return Judgement(
+        systems=tuple(systems),
+        metric=asked,
+        correction=correction,
+        verdicts=verdicts,
+        notes=tuple(_notes(systems, drafts)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Draft:
+    """What is known of a pair before all are corrected together."""
+
+    first: System
+    second: System
+    metric: str
+    detect: float | None
+    difference: Interval
+    p: float
+    test: str
+    exact_of: int
+    """Clusters whose exchanges were all counted, 0 where they were drawn."""
+    mcnemar_p: float | None
+    needed: Needed
+
+
+def _draft(first: System, second: System, metric: str, detect: float | None) -> _Draft:
+    pair = pair_scores(first.scores, second.scores, (first.name, second.name))
+    drawn = pair.replicates()
+    if metric not in drawn:
+        raise CrosstoneError(
+            f"compare: expected a metric among {', '.join(drawn)}, found {metric!r}"
+        )
+    found, clusters = drawn[metric], first.scores.clusters
+    units = count(clusters.count, clusters.by)
+    test = pair.permutation().get(metric)
+    by_mcnemar = pair.mcnemar()
+    if test is None:
+        p, said = found.p_value(), f"drawing {units}"
+    else:
+        ways = f"all {2**clusters.count:,}" if test.exact else "10,000 drawn"
+        p, said = test.p, f"exchanging {units} between the two in {ways} ways"
+    return _Draft(
+        first=first,
+        second=second,
+        metric=metric,
+        detect=detect,
+        difference=found.estimate(first.scores.level).mean,
+        p=p,
+        test=said,
+        exact_of=clusters.count if test is not None and test.exact else 0,
+        mcnemar_p=None if by_mcnemar is None else by_mcnemar.p,
+        needed=_needed(pair, found, metric, detect),
+    )
+
+
+def _needed(pair: Pair, found: Replicates, metric: str, detect: float | None) -> Needed:
+    scores = pair.first
+    several = max(_num_seeds(pair.first.runs), _num_seeds(pair.second.runs)) > 1
+    kept = pair.replicates(over_seeds=False)[metric] if several else found
+    alone = pair.by_item().get(metric)
+    return needed_items(
+        float(found.observed[0]) if detect is None else detect,
+        kept.variance(),
+        item_variance=math.nan if alone is None else alone.variance(),
+        num_items=scores.num_items,
+        num_clusters=scores.clusters.count,
+        seed_variance=max(0.0, found.variance() - kept.variance()),
+        power=POWER,
+        level=scores.level,
+    )
+
+
+def _verdict(draft: _Draft, p_corrected: float, by: str) -> Verdict:
+    scores = draft.first.scores
+    seeds = (_num_seeds(scores.runs), _num_seeds(draft.second.scores.runs))
+    real = p_corrected < 1 - scores.level and draft.difference.excludes(0.0)
+    better, worse = draft.first.name, draft.second.name
+    sign = -1 if draft.metric in LOWER_IS_BETTER else 1
+    if sign * draft.difference.value < 0:
+        better, worse = worse, better
+    claim = f"{better} is better than {worse}, and the difference is real"
+    if not real:
+        claim = f"{better} is not shown to be better than {worse}, the difference may be chance"
+    if draft.difference.value == 0:
+        claim = f"{better} and {worse} are not shown to differ"
+    over = count(scores.clusters.count, scores.clusters.by)
+    if max(seeds) > 1:
+        over += f" and {seeds[0]} + {seeds[1]} seeds"
+    sentence = (
+        f"{claim}: {draft.first.name} − {draft.second.name} is "
+        f"{number(draft.difference.value, True)} {METRICS.get(draft.metric, draft.metric)} "
+        f"{bracket(draft.difference, True)} ({percent(scores.level)} interval over {over}), "
+        f"p {_p(draft.p)} by {draft.test}, corrected p {_p(p_corrected)} {by}; {_data(draft)}."
+    )
+    return Verdict(
+        first=draft.first.name,
+        second=draft.second.name,
+        metric=draft.metric,
+        difference=draft.difference,
+        p=draft.p,
+        p_corrected=p_corrected,
+        test=draft.test,
+        mcnemar_p=draft.mcnemar_p,
+        seeds=seeds,
+        needed=draft.needed,
+        detect=draft.detect,
+        items=scores.num_items,
+        real=real,
+        sentence=sentence,
+    )
+
+
+def _data(draft: _Draft) -> str:
+    """How many utterances would be needed, as a clause."""
+    scores, needed = draft.first.scores, draft.needed
+    noun = "trial" if scores.predictions.task == "verification" else "utterance"
+    size = f"a difference of {number(draft.detect)}" if draft.detect is not None else "it"
+    power = f"with {percent(POWER)} power"
+    if needed.items is None:
+        if draft.detect is None and draft.difference.value == 0:
+            return "they do not differ at all, so no number of utterances would show it"
+        if not math.isfinite(needed.detectable):
+            return "how many utterances would be needed cannot be said"
+        return f"no number of {noun}s would show {size}, since the seeds spread too far"
+    clusters = ""
+    if scores.clusters.by != "item":
+        clusters = f" of {count(needed.clusters or 0, scores.clusters.by)}"
+    wanted = f"about {count(needed.items, noun)}{clusters}"
+    return f"{wanted} are needed to see {size} {power}, and there are {scores.num_items:,}"
+
+
+def _notes(systems: Sequence[System], drafts: Sequence[_Draft]) -> list[str]:
+    """What a reader of the sentences must know."""
+    notes = []
+    level = systems[0].scores.level
+    least = {2 / 2**draft.exact_of: draft.exact_of for draft in drafts if draft.exact_of}
+    for p, clusters in least.items():
+        if p > 1 - level:
+            by = systems[0].scores.clusters.by
+            notes.append(
+                f"with {count(clusters, by)} no exchange can give a p below {p:.4g}, however large "
+                "the difference: draw a smaller unit (--unit) or test more"
+            )
+    for system in systems:
+        if system.protocol.get("selection") == "best_test":
+            notes.append(f"the epoch of {system.name} was chosen on the scored items (best_test)")
+        if system.protocol.get("transductive"):
+            notes.append(f"{system.name} was adapted, without labels, also on the scored groups")
+    for what, values in (
+        ("protocols", [s.protocol.get("name") for s in systems]),
+        ("selection rules", [s.protocol.get("selection") for s in systems]),
+        ("corpus hashes", [str(s.corpus.get("hash"))[:16] for s in systems]),
+    ):
+        if len(set(values)) > 1:
+            listed = ", ".join(f"{s.name} {v}" for s, v in zip(systems, values, strict=True))
+            notes.append(f"{what} differ: {listed}")
+    return notes
+
+
+def _num_seeds(runs: Sequence[tuple[int, int, int]]) -> int:
+    return len({seed for _, seed, _ in runs})
+
+
+def _p(value: float) -> str:
+    if not math.isfinite(value):
+        return "undefined"
+    return f"= {value:.2g}" if value >= 0.0001 else "< 0.0001"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

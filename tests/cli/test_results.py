@@ -1,0 +1,55 @@
+"""The verbs about numbers, through the command."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+LABELS = ["angry", "sad"]
+
+
+def run_set(folder: Path, wrong: int, prefix: str = "u") -> Path:
+    """240 items of 24 speakers of which every so many-th is wrong."""
+    folder.mkdir()
+    rows = [
+        {
+            "id": f"{prefix}{k}",
+            "speaker": f"p{k % 24}",
+            "group": f"s{k % 6}",
+            "fold": k % 6,
+            "seed": 0,
+            "split": "test",
+            "target": LABELS[k % 2],
+            "probabilities": {
+                label: 0.8 if (label == LABELS[k % 2]) != (k // 24 < wrong) else 0.2
+                for label in LABELS
+            },
+        }
+        for k in range(240)
+    ]
+    text = "\n".join(map(json.dumps, rows))
+    (folder / "predictions.jsonl").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_compare(crosstone: Any, tmp_path: Path) -> None:
+    one, other = run_set(tmp_path / "one", 1), run_set(tmp_path / "other", 4)
+    done = crosstone("compare", one, other)
+    assert done.code == 0, done.err
+    assert "one is better than other, and the difference is real: one − other is +0.300 UA" in (
+        done.out
+    )
+    done = crosstone("compare", one, other, "--metric", "wa", "--unit", "speaker", "--json")
+    document = json.loads(done.out)
+    assert document["metric"] == "wa"
+    assert document["verdicts"][0]["real"] is True
+    assert document["systems"][0]["by"] == "speaker"
+
+
+def test_compare_refuses_other_items(crosstone: Any, tmp_path: Path) -> None:
+    folders = run_set(tmp_path / "one", 1), run_set(tmp_path / "other", 4, prefix="v")
+    done = crosstone("compare", *folders)
+    assert done.code == 2
+    assert "one and other are not paired: 480 of 480 items were scored for one of them only" in (
+        " ".join(done.err.split())
+    )
+    assert crosstone("compare", folders[0]).code == 2
