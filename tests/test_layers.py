@@ -20,7 +20,7 @@ ALLOWED = {
     "training": {"objectives", "data"},
     "serve": {"inference"},
     "scoring": {"metrics"},
-    "reports": {"scoring"},
+    "reports": {"scoring", "protocols"},
     "runs": {"training", "inference", "protocols", "reports"},
     "cli": {"runs", "serve"},
 }
@@ -78,7 +78,9 @@ def test_light_rooms_stay_light() -> None:
 def test_import_and_help_load_no_torch() -> None:
     code = (
         "import sys, crosstone, crosstone.cli; "
-        "print([m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules])"
+        "print([m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules]); "
+        "import crosstone.reports.report; "
+        "print([m for m in ('torch', 'transformers', 'accelerate') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.split() == ["[]", "[]"]

@@ -46,8 +46,10 @@ def _made(
     )
     counts = ", ".join(f"{n:,} {side}" for side, n in (protocol.get("counts") or {}).items())
     folds = protocol.get("folds") or 1
+    copy = corpus.get("copy") or {}
+    part = "" if copy.get("hash") in (None, corpus.get("hash")) else f", part of {copy['hash']}"
     yield (
-        f"corpus {corpus.get('name', 'unknown')} {corpus.get('hash', '')}; "
+        f"corpus {corpus.get('name', 'unknown')} {corpus.get('hash', '')}{part}; "
         f"{counts}{f' over {folds} folds' if folds > 1 else ''}"
         f"{'; ' if counts else ''}{protocol.get('checked') or 'no counts to compare with'}"
     )
@@ -79,6 +81,43 @@ def print_judgement(judgement: Mapping[str, Any]) -> None:
     for verdict in judgement["verdicts"]:
         console.print(verdict["sentence"], markup=False)
     for note in judgement["notes"]:
+        console.print(f"note: {note}", markup=False)
+
+
+def print_audit(audit: Mapping[str, Any]) -> None:
+    """The checks of a file of predictions, then every convention with its interval."""
+    console = Console(highlight=False, soft_wrap=True)
+    said = {True: "ok", False: "FAULT", None: "?"}
+    for check in audit["checks"]:
+        console.print(
+            f"{said[check['passed']]:<5} {check['what']}: {check['sentence']}", markup=False
+        )
+    protocol, spread = audit["protocol"], audit["intervals"]
+    table = Table(title=f"{audit['name']} under {protocol['name']}", title_justify="left")
+    table.add_column("metric")
+    for column in ("mean over runs", f"{spread['level']:.0%} interval", "pooled", "interval"):
+        table.add_column(column, justify="right")
+    aliases = {ours: theirs for theirs, ours in audit["aliases"].items()}
+    by_class = False
+    for name, metric in audit["metrics"].items():
+        if ":" in name and not by_class:
+            table.add_section()
+            by_class = True
+        cells = []
+        for value, low, high in (("value", "low", "high"), ("pooled", "pooled_low", "pooled_high")):
+            cells.append(_number(metric[value]))
+            ends = metric[low], metric[high]
+            cells.append("–" if None in ends else f"{ends[0]:.3f} … {ends[1]:.3f}")
+        alias = f" ({aliases[name]})" if name in aliases else ""
+        table.add_row(f"{name}{alias}", *cells)
+    console.print(table)
+    runs = len(audit["runs"])
+    console.print(
+        f"{audit['items']:,} items in {runs} run{'s' if runs > 1 else ''}; headline "
+        f"{audit['headline']['metric']}, mean over folds and seeds; intervals over "
+        f"{spread['clusters']} {spread['by']}s ({spread['why']})"
+    )
+    for note in audit["notes"]:
         console.print(f"note: {note}", markup=False)
 
 

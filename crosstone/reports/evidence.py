@@ -29,6 +29,7 @@ from crosstone.reports.wording import (
     duration,
     number,
     percent,
+    protocol_counts,
     protocol_name,
     selection_rule,
 )
@@ -133,7 +134,8 @@ def making(comparison: Comparison) -> list[Block]:
             "Corpus",
             f"{corpus.get('name') or 'not stated'}"
             + (f", {utterances:,} utterances" if isinstance(utterances, int) else "")
-            + f", content hash {str(corpus.get('hash') or 'not stated')[:16]}",
+            + f", content hash {str(corpus.get('hash') or 'not stated')[:16]}"
+            + _part_of(corpus),
         ),
         ("Scored", scored),
         ("Protocol", common("protocol", (protocol_name(s.protocol) for s in systems))),
@@ -150,6 +152,8 @@ def making(comparison: Comparison) -> list[Block]:
             f"over {count(scores.clusters.count, scores.clusters.by)} ({scores.clusters.why})",
         ),
     ]
+    sources = dict.fromkeys(str(s.protocol["source"]) for s in systems if s.protocol.get("source"))
+    facts += [("Source", source) for source in sources]
     shared, table = _made_of(comparison)
     stated = {term for term, _ in facts}
     facts += [(term, text) for term, text in shared if term not in stated and text != "–"]
@@ -257,11 +261,10 @@ def _system_facts(system: System) -> dict[str, str]:
     folds, seeds = (len({run[i] for run in runs}) for i in (0, 1))
     parameters = facts.get("parameters") or {}
     transductive = protocol.get("transductive")
-    per_fold = " per fold" if folds > 1 else ""
     return {
         "Selection": str(protocol.get("selection") or "not stated"),
         "Transductive": {None: "not stated", True: "yes", False: "no"}.get(transductive, "yes"),
-        f"Items{per_fold}": _per_fold(protocol.get("counts") or {}, folds),
+        "Counts": protocol_counts(protocol) or "–",
         "Folds × seeds": f"{folds} × {seeds}",
         "Parameters": amount(parameters.get("total"), 1e6, "M"),
         "Trained": amount(parameters.get("trainable"), 1e6, "M"),
@@ -270,18 +273,16 @@ def _system_facts(system: System) -> dict[str, str]:
     }
 
 
+def _part_of(corpus: Mapping[str, Any]) -> str:
+    copy = corpus.get("copy") or {}
+    if copy.get("hash") in (None, corpus.get("hash")):
+        return ""
+    return f", part of a copy of {copy['utterances']:,} with hash {copy['hash']}"
+
+
 def _labels(system: System) -> str:
     stated = system.protocol.get("train_fraction")
     return "share not stated" if stated is None else percent(stated)
-
-
-def _per_fold(counts: Mapping[str, Any], folds: int) -> str:
-    if not counts:
-        return "–"
-    parts = {"train": "train", "valid": "valid", "test": "scored"}
-    return ", ".join(
-        f"{round(counts[part] / folds):,} {said}" for part, said in parts.items() if part in counts
-    )
 
 
 def _with_mean(runs: Sequence[Curve]) -> list[Line]:

@@ -11,6 +11,7 @@ from crosstone.reports.comparison import Comparison, comparisons, read_systems
 from crosstone.reports.curves import Probe, read_logs, read_probe
 from crosstone.reports.findings import findings
 from crosstone.reports.page import Block, Heading, Page
+from crosstone.reports.published import published
 
 FOOTER = (
     "Written by crosstone from the predictions.jsonl of each run set; `crosstone score` computes "
@@ -57,6 +58,7 @@ def write_report(
         blocks += results.results(comparison, f"r{index}")
         blocks += results.paired(comparison, f"r{index}")
         blocks += results.ceilings(comparison)
+        blocks += published(comparison)
         if len(found) == 1:
             blocks += evidence.probes(probes)
         blocks += evidence.confusions(comparison, f"r{index}")

@@ -23,7 +23,9 @@ from crosstone.reports.wording import (
     count,
     number,
     percent,
+    protocol_counts,
     protocol_name,
+    remarks,
     selection_rule,
 )
 
@@ -218,6 +220,8 @@ def _results_table(comparison: Comparison, averaged: bool) -> Table:
         f"{common('protocol', (protocol_name(s.protocol) for s in comparison.systems))}; "
         f"{common('selection', (selection_rule(s.protocol) for s in comparison.systems))}."
     )
+    if any(counts := [protocol_counts(s.protocol) for s in comparison.systems]):
+        caption += f" Counts: {common('count', counts)}."
     if any(m in _F1_BESIDE for m in others):
         caption += " Beside Acc2 its weighted F1; ≠ 0 leaves targets of 0 out."
     return Table(caption, tuple(columns), tuple(rows))
@@ -234,6 +238,8 @@ def _warnings(systems: Sequence[System]) -> list[Block]:
         sentences.append(
             "‡ Transductive: adapted, without labels, also on the groups that are scored."
         )
+    said = [sentence for s in systems for sentence in remarks(s.corpus, s.protocol)]
+    sentences += [f"{sentence}." for sentence in dict.fromkeys(said)]
     return [Notes(tuple(sentences))] if sentences else []
 
 

@@ -32,6 +32,8 @@ METRICS = {
 """Metrics by what a reader calls them; others by their own names."""
 
 _SELECTION = {
+    "nested": "epoch chosen on one whole part of the training side, which the next fold tests "
+    "(nested)",
     "last": "weights of the last epoch (last)",
     "best_valid": "epoch chosen on units held back from the training side (best_valid)",
     "best_test": "epoch chosen on the scored items themselves (best_test)",
@@ -49,18 +51,50 @@ _PROTOCOLS = {
     "holdout": "one hold-out",
     "grouped-kfold": "{folds} folds",
     "leave-one-group-out": "leave one {unit} out",
+    "predefined": "the corpus's own splits",
+    "trials": "a list of trials",
 }
 
 
 def protocol_name(protocol: Mapping[str, Any]) -> str:
-    """The protocol in words, with its folds and the unit that they keep whole."""
+    """The protocol by name and in words, with its folds and the unit that they keep whole."""
     name, unit = str(protocol.get("name") or ""), str(protocol.get("unit") or "")
+    kind = str(protocol.get("kind") or name)
     if not name:
         return "protocol not stated"
-    if name not in _PROTOCOLS:
+    if kind not in _PROTOCOLS:
         return name
-    said = _PROTOCOLS[name].format(folds=protocol.get("folds") or "?", unit=unit or "group")
-    return f"{said}, no {unit} on both sides" if unit else said
+    said = _PROTOCOLS[kind].format(folds=protocol.get("folds") or "?", unit=unit or "group")
+    if unit:
+        said += f", no {unit} on both sides"
+    if altered := protocol.get("altered"):
+        said += f"; altered: {', '.join(altered)}"
+    return said if name == kind else f"{name} ({said})"
+
+
+def protocol_counts(protocol: Mapping[str, Any]) -> str:
+    """How many train, validate and are scored in a fold, and how that compares with a whole copy;
+    "" where neither is stated."""
+    counts, folds = protocol.get("counts") or {}, int(protocol.get("folds") or 1)
+    said = ", ".join(
+        f"{round(number / folds):,} {part if part in ('train', 'valid') else 'scored'}"
+        for part, number in counts.items()
+    )
+    if said and folds > 1:
+        said += " per fold"
+    checked = str(protocol.get("checked") or "")
+    return "; ".join(part for part in (said, checked) if part)
+
+
+def remarks(corpus: Mapping[str, Any], protocol: Mapping[str, Any]) -> list[str]:
+    """What a reader must know of a corpus and its folds: what is missing, left out, on both sides.
+
+    Each is a sentence without its full stop.
+    """
+    said = [str(sentence) for sentence in corpus.get("incomplete") or ()]
+    if left_out := protocol.get("left_out"):
+        said.append("Left out: " + ", ".join(f"{n:,} {why}" for why, n in left_out.items()))
+    return said + [str(note) for note in protocol.get("notes") or ()]
 
 
 def selection_rule(protocol: Mapping[str, Any]) -> str:

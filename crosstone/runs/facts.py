@@ -7,11 +7,14 @@ from crosstone.protocols import Plan, ProtocolSpec
 
 
 def corpus_facts(corpus: Corpus) -> dict[str, Any]:
-    """The part of a corpus that was used: name, size, content hash, ceilings, what it lacks."""
+    """The part of a corpus that was used: name, size, content hash, ceilings, what it lacks; and
+    size and hash of the copy that it is a part of."""
+    whole = Corpus.open(corpus.folder)
     return {
         "name": corpus.name,
         "hash": corpus.hash,
         "utterances": len(corpus),
+        "copy": {"hash": whole.hash, "utterances": len(whole)},
         "ceilings": corpus.extras.get("ceilings"),
         "incomplete": list(corpus.extras.get("incomplete") or ()),
     }

@@ -297,7 +297,7 @@ def test_folds_and_seeds_show_pooled_values_and_single_runs(tmp_path: Path) -> N
     assert "Small dots are single folds and seeds." in text
     assert "grey lines are single folds and seeds" in text
     assert "**Folds × seeds**: 3 × 2" in text
-    assert "**Items per fold**: 960 train, 0 valid, 80 scored" in text
+    assert "**Counts**: 960 train, 0 valid, 80 scored per fold" in text
 
 
 def test_values_are_ranked_by_the_smallest_error(tmp_path: Path) -> None:
