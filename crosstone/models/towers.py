@@ -21,6 +21,13 @@ from crosstone.models.task import TaskConfig, load_task
 from crosstone.nn.logmel import LogMelConfig
 
 BUILTIN_AUDIO: dict[str, dict[str, Any]] = {
+    "logmel-mini": {
+        "hidden_size": 64,
+        "num_hidden_layers": 1,
+        "intermediate_size": 128,
+        "conv_strides": [2],
+        "hidden_dropout": 0.0,
+    },
     "logmel-tiny": {
         "hidden_size": 64,
         "num_hidden_layers": 2,
@@ -44,9 +51,21 @@ BUILTIN_AUDIO: dict[str, dict[str, Any]] = {
         "activation_dropout": 0.0,
     },
 }
-"""Speech encoders for CPUs, with random weights until a stage trains them."""
+"""Speech encoders for CPUs, with random weights until a stage trains them. The mini ones have no
+dropout: they are for a few hundred steps on data that they see a few times."""
 
 BUILTIN_TEXT: dict[str, dict[str, Any]] = {
+    "roberta-mini": {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 256,
+        "max_position_embeddings": 130,
+        "type_vocab_size": 1,
+        "initializer_range": 0.1,
+        "attention_probs_dropout_prob": 0.0,
+        "hidden_dropout_prob": 0.0,
+    },
     "roberta-tiny": {
         "hidden_size": 64,
         "num_hidden_layers": 2,
@@ -68,7 +87,7 @@ BUILTIN_TEXT: dict[str, dict[str, Any]] = {
         "attention_probs_dropout_prob": 0.0,
     },
 }
-"""Text encoders for CPUs; their vocabulary is that of the tokenizer trained with them."""
+"""Text encoders for CPUs, mini as above; their vocabulary is that of the tokenizer they train with."""
 
 
 @dataclass(frozen=True)

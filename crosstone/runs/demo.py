@@ -41,8 +41,7 @@ class Demo:
         self.seconds: dict[str, float] = {}
         self.peaks: dict[int, float] = {}
         self.corpus = out / "corpus"
-        self.mfcc_codes = out / "codebooks" / "mfcc.safetensors"
-        self.codes = out / "codebooks" / "audio-tower.safetensors"
+        self.codebook = out / "codebooks" / "mfcc.safetensors"
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -72,44 +71,34 @@ class Demo:
             )
         with self.timed("check"):
             known_faults(corpus, DataSpec().max_seconds, self.progress)
-        with self.timed("codebooks"):
-            self._codebook(corpus, self.mfcc_codes, encoder=None)
+        with self.timed("codebook"):
+            unlabelled = corpus.where(lambda utterance: utterance.split == "unlabelled")
+            make_codebook(
+                unlabelled,
+                self.codebook,
+                encoder=None,
+                stride=640,
+                num_codes=100,
+                sample=0.25,
+                max_iter=20,
+                seed=self.seed,
+                progress=self._tick("fitting codewords"),
+            )
         return corpus
 
-    def _codebook(self, corpus: Corpus, path: Path, *, encoder: str | None) -> None:
-        unlabelled = corpus.where(lambda utterance: utterance.split == "unlabelled")
-        make_codebook(
-            unlabelled,
-            path,
-            encoder=encoder,
-            stride=640,
-            num_codes=100,
-            sample=0.25,
-            max_iter=20,
-            seed=self.seed,
-            progress=self._tick("fitting codewords"),
-        )
-
-    def train(self, corpus: Corpus, pool: RunPool) -> list[Path]:
+    def train(self, pool: RunPool) -> list[Path]:
         """Stage 0, the joint stage, its adaptation, and every system of the table.
 
         All systems start from the same stage-0 encoders; those that need no joint pretraining are
         fine-tuned beside it. Gives the run sets in the order of the table.
         """
-        masked = "objectives.masked_audio.codebook="
-        audio = self._submit(
-            pool, "twokey-audio-tower", "audio-tower", f"{masked}{self.mfcc_codes}"
-        )
+        codes = f"objectives.masked_audio.codebook={self.codebook}"
+        audio = self._submit(pool, "twokey-audio-tower", "audio-tower", codes)
         text = self._submit(pool, "twokey-text-tower", "text-tower")
         self._wait("stage 0: audio tower", audio)
         self._wait("stage 0: text tower", text)
-        waiting = {name: self._finetune(pool, name, self._towers(name)) for name in RIVALS[:1]}
-        with self.timed("codebooks"):
-            self._codebook(corpus, self.codes, encoder=str(self.out / "audio-tower"))
-        codes = f"{masked}{self.codes}"
         joint = self._submit(pool, "twokey-pretrain", "pretrain", codes, *self._towers(FRESH))
-        for name in (*RIVALS[1:], FRESH):
-            waiting[name] = self._finetune(pool, name, self._towers(name))
+        waiting = {n: self._finetune(pool, n, self._towers(n)) for n in (*RIVALS, FRESH)}
         waiting[FRESH + _FEW] = self._finetune(pool, FRESH + _FEW, self._towers(FRESH))
         self._wait("pretraining", joint)
         start = f"model.init={self.out / 'pretrain'}"
@@ -171,7 +160,7 @@ def run_demo(
     demo = Demo(out, law, seed, progress)
     corpus = demo.prepare()
     with RunPool(min(2, os.cpu_count() or 1), progress) as pool:
-        run_sets = demo.train(corpus, pool)
+        run_sets = demo.train(pool)
     pairs = [(ADAPTED, rival) for rival in (*RIVALS, FRESH, PRETRAINED)]
     pairs += [(PRETRAINED, FRESH)]
     pairs += [(f"{a}{_FEW}", f"{b}{_FEW}") for a, b in ((ADAPTED, FRESH), (PRETRAINED, FRESH))]

@@ -3,36 +3,46 @@
 import dataclasses
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import nn
 
 from crosstone.data.batch import Batch, Items, collate
+from crosstone.data.corpus import Corpus
 from crosstone.models.task import TaskModel
 from crosstone.objectives import Objective
 from crosstone.objectives.masked_audio import masked_codes
-
-NUM_ITEMS = 256
-"""Utterances that a probe looks at, the first of the training set."""
 
 _PROBE_EPOCH = -1
 """Its masks are drawn for an epoch that training never has, and so are the same every time."""
 
 
+def set_aside(corpus: Corpus, count: int, seed: int) -> tuple[Corpus, Corpus | None]:
+    """What is left to train on, and up to `count` utterances that have both modalities, at most a
+    tenth of them; None where that leaves fewer than two."""
+    usable = [i for i, u in enumerate(corpus) if u.audio is not None and u.text]
+    count = min(count, len(usable) // 10)
+    if count < 2:
+        return corpus, None
+    chosen = np.random.default_rng(seed).choice(usable, count, replace=False)
+    return corpus.select(np.setdiff1d(np.arange(len(corpus)), chosen)), corpus.select(
+        np.sort(chosen)
+    )
+
+
 def cross_modal_probe(
     items: Items, objective: Objective, *, seed: int, batch_size: int = 32
 ) -> Callable[[nn.Module, int], dict[str, float]]:
-    """A probe for `fit`: accuracy on masked tokens and masked frames.
+    """A probe for `fit`: accuracy on masked tokens and masked frames of `items`.
 
     One modality is masked at a time; the other comes from the same utterance (`*_matched`) or from
-    the next one of the batch (`*_shuffled`). A model that only reads its own side scores the same.
+    the next one of the batch that says something else (`*_shuffled`). A model that only uses its
+    own side scores the same.
     """
-    indices = [
-        i for i in range(len(items)) if items.has_text(i) and items.corpus[i].audio is not None
-    ][:NUM_ITEMS]
     batches = [
-        collate([items[i] for i in indices[start : start + batch_size]])
-        for start in range(0, len(indices), batch_size)
-        if len(indices) - start > 1
+        collate([items[i] for i in range(start, min(start + batch_size, len(items)))])
+        for start in range(0, len(items), batch_size)
+        if len(items) - start > 1
     ]
 
     @torch.inference_mode()
@@ -46,7 +56,7 @@ def cross_modal_probe(
                 one = dataclasses.replace(
                     masked, corruption={modality: masked.corruption[modality]}
                 )
-                for name, batch in (("matched", one), ("shuffled", _next_other(one, modality))):
+                for name, batch in (("matched", one), ("shuffled", _with_other(one, modality))):
                     right, total = _accuracy(model, batch, modality)
                     key = f"{modality}_{name}"
                     hits[key] = hits.get(key, 0) + right
@@ -56,9 +66,9 @@ def cross_modal_probe(
     return probe
 
 
-def _next_other(batch: Batch, modality: str) -> Batch:
-    """The batch with the modality that is not masked taken from the next utterance."""
-    order = torch.arange(len(batch)).roll(-1)
+def _with_other(batch: Batch, modality: str) -> Batch:
+    """The batch with the modality that is not masked taken from another utterance."""
+    order = _others(batch)
     if modality == "text" and batch.audio is not None:
         return dataclasses.replace(
             batch, audio=type(batch.audio)(batch.audio.values[order], batch.audio.mask[order])
@@ -68,6 +78,21 @@ def _next_other(batch: Batch, modality: str) -> Batch:
             batch, text=type(batch.text)(batch.text.values[order], batch.text.mask[order])
         )
     return batch
+
+
+def _others(batch: Batch) -> torch.Tensor:
+    """For each item the next that has another text, or simply the next where all say the same."""
+    assert batch.text is not None
+    texts = [
+        tuple(row[mask].tolist())
+        for row, mask in zip(batch.text.values, batch.text.mask, strict=True)
+    ]
+    turns = [
+        (i, [(i + step) % len(texts) for step in range(1, len(texts))]) for i in range(len(texts))
+    ]
+    return torch.tensor(
+        [next((j for j in turn if texts[j] != texts[i]), turn[0]) for i, turn in turns]
+    )
 
 
 def _accuracy(model: TaskModel, batch: Batch, modality: str) -> tuple[int, int]:

@@ -158,6 +158,10 @@ class Recipe:
     """pretrain, adapt: steps between probes of masked accuracy with the matching and with a
     shuffled other modality; 0 probes at the end only."""
 
+    probe_items: int = 256
+    """pretrain, adapt: utterances, at most a tenth of all, that are kept out of training for the
+    probe to look at."""
+
     def __post_init__(self) -> None:
         asked = self.objectives
         faults = []

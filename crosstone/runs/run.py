@@ -33,7 +33,7 @@ from crosstone.models.towers import max_tokens
 from crosstone.protocols import Fold
 from crosstone.runs.assembly import Assembly, assemble
 from crosstone.runs.codes import codes_of
-from crosstone.runs.probe import cross_modal_probe
+from crosstone.runs.probe import cross_modal_probe, set_aside
 from crosstone.runs.recipe import Recipe
 from crosstone.training import clear_checkpoints, fit
 
@@ -64,17 +64,20 @@ def train_run(
     rows = np.arange(len(corpus)) if fold is None else fold.train
     if fold is not None and recipe.data.transductive:
         rows = np.sort(np.concatenate([rows, fold.test]))
-    trained_on = corpus.select(rows)
+    trained_on, probed = corpus.select(rows), None
+    if len(recipe_masks(recipe)) == 2 and recipe.model.family == "cmt":
+        trained_on, probed = set_aside(trained_on, recipe.probe_items, seed)
     assembly = assemble(recipe, trained_on, init, seed)
     model = assembly.model
     if main:
         write_text(folder / "recipe.yaml", dump_recipe(recipe))
         write_text(folder / "env.json", json.dumps(environment(), indent=2))
     items = _items(recipe, assembly, trained_on, progress)
-    title = recipe.title if fold is None else f"{recipe.title}, {folder.name}"
     probe = None
-    if len(recipe_masks(recipe)) == 2 and recipe.model.family == "cmt":
-        probe = cross_modal_probe(items, assembly.objective, seed=seed)
+    if probed is not None:
+        probe_items = _items(recipe, assembly, probed, progress)
+        probe = cross_modal_probe(probe_items, assembly.objective, seed=seed)
+    title = recipe.title if fold is None else f"{recipe.title}, {folder.name}"
     validation = _validation(recipe, assembly, corpus, fold)
     test_items = None
     if fold is not None and assembly.target is not None:
