@@ -1,4 +1,4 @@
-"""The verbs about data: prepare, check, codebook."""
+"""The verbs about data: prepare, check, export, codebook."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from crosstone.errors import CheckFailed, ConfigError
 
 
 def prepare(
-    name: Annotated[str, typer.Argument(help="table, ravdess or twokey.")],
+    name: Annotated[str, typer.Argument(help="The corpus: table, iemocap, mosei, lhotse, …")],
     root: Annotated[
         Path | None, typer.Argument(help="The raw corpus: a folder, or the table's file.")
     ] = None,
@@ -56,33 +56,90 @@ def prepare(
         f"{len({s for s in corpus.speakers if s})} speakers, "
         f"{len({g for g in corpus.groups if g})} groups, hash {corpus.hash}"
     )
-    for key in ("ceilings", "incomplete", "skipped"):
+    for key in ("ceilings", "incomplete", "skipped", "left_out", "clamped"):
         if corpus.extras.get(key):
             typer.echo(f"{key}: {corpus.extras[key]}")
 
 
 def check(
     corpus: Annotated[Path, typer.Argument(help="Folder that prepare wrote.")],
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", "--out", help="File for a page (HTML) with every count."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print every count and fault as JSON, nothing else.")
+    ] = False,
     max_seconds: Annotated[float, typer.Option(help="A longer utterance is a fault.")] = 60.0,
+    listen: Annotated[
+        bool,
+        typer.Option("--listen/--no-listen", help="Decode every recording, or only look for it."),
+    ] = True,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads that decode; by default one for each core.")
+    ] = None,
 ) -> None:
-    """Every fault of a corpus at once; exit 1 where there is one."""
+    """What a corpus holds, and every fault of it at once; exit 1 where there is one."""
+    import json
+    from dataclasses import asdict
+
     from crosstone.data.corpus import Corpus
-    from crosstone.data.faults import find_faults, format_faults
+    from crosstone.data.faults import examine, format_faults
+    from crosstone.reports.checkup import checkup_lines, checkup_page
+    from crosstone.reports.wording import count
+    from crosstone.runs.corpora import keep_faults
 
     opened = Corpus.open(corpus)
     with bars() as show:
-        faults = find_faults(
+        examination = examine(
             opened,
             max_seconds=max_seconds,
-            progress=lambda done, total: show("listening", done, total),
+            listen=listen,
+            workers=workers,
+            progress=lambda done, total: show("listening" if listen else "reading", done, total),
         )
-    typer.echo(f"{opened.name}: {len(opened)} utterances, hash {opened.hash}")
-    typer.echo(format_faults(faults))
+    faults = examination.faults
+    if listen:
+        keep_faults(opened, max_seconds, faults)
+    found = {**examination.findings, "faults": [asdict(fault) for fault in faults]}
+    if page is not None:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(checkup_page(found).html(), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+    else:
+        for line in checkup_lines(found):
+            typer.echo(line)
+        typer.echo(format_faults(faults))
     errors = sum(fault.severity == "error" for fault in faults)
     if errors:
         raise CheckFailed(
-            f"{corpus}: {errors} faults; mend them and prepare again, or train with --skip-faulty"
+            f"{corpus}: {count(errors, 'fault')}; mend what is wrong and prepare again, or train "
+            "with --skip-faulty"
         )
+
+
+def export(
+    corpus: Annotated[Path, typer.Argument(help="Folder that prepare wrote.")],
+    to: Annotated[str, typer.Option(help="The form: lhotse, a cut set.")] = ...,  # type: ignore[assignment]
+    out: Annotated[Path, typer.Option(help="File to write, as in cuts.jsonl.gz.")] = ...,  # type: ignore[assignment]
+) -> None:
+    """A corpus in the form of another toolkit."""
+    from crosstone.data.corpora.lhotse import write_cuts
+    from crosstone.data.corpus import Corpus
+
+    if to != "lhotse":
+        raise ConfigError(f"export: expected --to lhotse, found '{to}'")
+    if not out.name.endswith((".jsonl", ".jsonl.gz")):
+        raise ConfigError(f"export --out: expected a .jsonl or .jsonl.gz file, found '{out}'")
+    opened = Corpus.open(corpus)
+    with bars() as show:
+        exported = write_cuts(
+            opened, out, progress=lambda done, total: show("exporting", done, total)
+        )
+    typer.echo(f"{out}: {exported.num_cuts} cuts")
+    for reason, number in exported.left_out.items():
+        typer.echo(f"left out: {number} {reason}")
 
 
 def codebook(

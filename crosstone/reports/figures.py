@@ -98,7 +98,7 @@ def interval_plot(
         axes = figure.add_axes((left / width, 44.0 / height, plot_width / width, y / height))
         axes.set_xlim(low, high)
         axes.set_ylim(y, 0)
-        _bare(axes, sides=("bottom",))
+        bare(axes, sides=("bottom",))
         axes.set_yticks([])
         axes.xaxis.set_major_locator(MaxNLocator(4 if narrow else 6, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: number(v, signed, trim=True)))
@@ -151,7 +151,7 @@ def curve_panel(
         axes = figure.add_axes(
             (46 / width, 42 / height, (width - 46 - right) / width, 1 - (42 + head) / height)
         )
-        _bare(axes, sides=("bottom", "left"))
+        bare(axes, sides=("bottom", "left"))
         for line in lines:
             axes.plot(
                 line.x,
@@ -273,7 +273,8 @@ def _said(mark: Mark) -> str:
     return f"{mark.label} {number(mark.x, trim=True)}"
 
 
-def _bare(axes: Axes, sides: Sequence[str]) -> None:
+def bare(axes: Axes, sides: Sequence[str]) -> None:
+    """Leave of the frame only these sides, in the colours of the page."""
     for side, spine in axes.spines.items():
         spine.set_visible(side in sides)
         spine.set_color(ROLES["faint"])

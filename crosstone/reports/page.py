@@ -81,6 +81,8 @@ class Figure:
     labels: tuple[str, ...]
     """What each drawing shows, for those who hear the page."""
     narrow: Drawing | None = None
+    top: bool = False
+    """Whether drawings beside each other are level at the top, not at the bottom."""
 
 
 Block = Heading | Paragraph | Facts | Notes | Table | Figure
@@ -184,7 +186,7 @@ def _html_figure(figure: Figure, number: str) -> str:
         pairs = zip(figure.drawings, figure.labels, strict=True)
         column = max(drawing.width for drawing in figure.drawings)
         drawn = (
-            f'<div class="grid" style="--column:{column:g}px">'
+            f'<div class="grid{" top" if figure.top else ""}" style="--column:{column:g}px">'
             f"{''.join(d.inline(label) for d, label in pairs)}</div>"
         )
     return f"<figure>{drawn}{caption}</figure>"

@@ -52,9 +52,9 @@ def examine(
 
     listen: False looks only whether the recordings are there. workers: by default one for each
     core. progress: called with how many of how many utterances are done. Findings: `corpus`,
-    `hash`, `counts`, `expected`, `left_out`, `labels`, `speakers`, `groups`, `splits`, `audio`,
-    `text`, `repeats`, `overlaps`, `shared`; a histogram has count, min, median, mean, max, edges
-    and counts.
+    `hash`, `source`, `counts`, `expected`, `left_out`, `labels`, `speakers`, `groups`, `splits`,
+    `per_speaker`, `per_group`, `audio`, `text`, `repeats`, `overlaps`, `shared`; a histogram has
+    count, min, median, mean, max, edges and counts.
     """
     inventory, sounds, texts, meetings = Inventory(), _Sounds(), _Texts(), Meetings()
     twice = {identity: count for identity, count in Counter(corpus.ids).items() if count > 1}
@@ -102,7 +102,7 @@ def examine(
         "hash": corpus.hash,
         "source": asdict(corpus.source),
         "counts": {
-            "utterances": len(corpus),
+            "utterances": counted.pop("utterances"),
             "with_audio": len(corpus) - len(lacking["audio"]),
             "with_text": len(corpus) - len(lacking["text"]),
             "recordings": meetings.num_recordings,
@@ -111,7 +111,7 @@ def examine(
         },
         "expected": expected,
         "left_out": corpus.extras.get("left_out", {}),
-        **{name: counted[name] for name in ("labels", "speakers", "groups", "splits")},
+        **counted,
         "audio": sounds.findings(corpus),
         "text": texts.findings(),
         **meetings.findings(corpus),
@@ -128,6 +128,10 @@ def find_faults(
 ) -> list[Fault]:
     """Every fault of a corpus, as `examine` finds them."""
     return examine(corpus, max_seconds=max_seconds, workers=workers, progress=progress).faults
+
+
+LEAST = {"seconds": 0.05, "level": 0.5, "quiet": 0.01}
+"""Narrowest bars of the histograms of sound: seconds, dB and a share."""
 
 
 class _Sounds:
@@ -159,7 +163,7 @@ class _Sounds:
             "rates": {str(rate): count for rate, count in sorted(self._rates.items())},
             "channels": {str(number): count for number, count in sorted(self._channels.items())},
             "clipped": self._clipped,
-            **{name: histogram(values) for name, values in measures.items()},
+            **{name: histogram(values, LEAST[name]) for name, values in measures.items()},
         }
 
 
@@ -200,7 +204,7 @@ class _Texts:
 
     def findings(self) -> dict[str, Any]:
         words = np.asarray(self._words, np.float64)
-        return {"empty": self._empty, "words": histogram(words, step=1 if len(words) else None)}
+        return {"empty": self._empty, "words": histogram(words, whole=True)}
 
 
 def _attend(

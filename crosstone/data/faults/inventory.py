@@ -94,7 +94,13 @@ class Inventory:
             "groups": dict(sorted(self.groups.items())),
             "splits": dict(sorted(self.splits.items())),
             "labels": labels,
+            "per_speaker": _per_unit(self.speakers),
+            "per_group": _per_unit(self.groups),
         }
+
+
+def _per_unit(counts: Counter[str]) -> dict[str, Any]:
+    return histogram(np.asarray(list(counts.values()), np.float64), whole=True)
 
 
 def missing_counts(

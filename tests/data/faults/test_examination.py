@@ -271,7 +271,7 @@ def test_findings_of_a_small_corpus(tmp_path):
     assert facts["audio"]["rates"] == {"8000": 4}
     assert facts["audio"]["hours"] == pytest.approx((2 + 1.5 + 2 * 1.04) / 3600)
     assert facts["repeats"]["listed"] == [{"text": line, "utterances": 2, "groups": 2}]
-    assert facts["text"]["words"]["edges"] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert facts["text"]["words"]["edges"] == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
     assert facts["text"]["words"]["counts"] == [3, 0, 0, 0, 2]
 
 

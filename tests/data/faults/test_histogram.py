@@ -9,10 +9,21 @@ from crosstone.data.faults.histogram import histogram
 
 
 def test_by_hand():
-    found = histogram(np.array([0.0, 0.5, 1.0, 1.5, 3.0]), step=1)
+    found = histogram(np.array([0.0, 0.5, 1.1, 1.5, 3.0]), least=1)
     assert found["edges"] == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert found["counts"] == [2, 2, 0, 1]
-    assert (found["min"], found["median"], found["mean"], found["max"]) == (0.0, 1.0, 1.2, 3.0)
+    assert (found["min"], found["median"], found["max"]) == (0.0, 1.1, 3.0)
+    assert found["mean"] == pytest.approx(1.22)
+
+
+def test_a_scale_has_a_bar_around_each_step():
+    found = histogram(np.repeat([-1.0, 0.0, 2.0], [2, 5, 1]))
+    assert found["edges"] == [-1.5, -0.5, 0.5, 1.5, 2.5]
+    assert found["counts"] == [2, 5, 0, 1]
+    assert histogram(np.array([1.0, 1.0, 5.0]), whole=True)["counts"] == [2, 0, 0, 0, 1]
+    assert histogram(np.arange(1.0, 200), whole=True)["edges"][:3] == [0.0, 10.0, 20.0]
+    thirds = np.repeat(np.arange(-9, 10) / 3, 2).astype(np.float32).astype(np.float64)
+    assert histogram(thirds)["counts"] == [2] * 19
 
 
 def test_nothing_and_one_value():
@@ -36,5 +47,8 @@ def test_every_value_is_in_a_bar_and_edges_are_even(values):
     found = histogram(np.array(values, np.float64))
     assert sum(found["counts"]) == len(values)
     assert len(found["edges"]) == len(found["counts"]) + 1
-    steps = np.diff(found["edges"])
-    assert steps == pytest.approx(steps[0], rel=1e-3)
+    edges = np.array(found["edges"])
+    wide = edges[-1] - edges[0]
+    assert np.diff(edges) == pytest.approx(
+        wide / len(found["counts"]), abs=1e-5 * np.abs(edges).max()
+    )
