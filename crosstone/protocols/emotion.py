@@ -121,3 +121,67 @@ RAVDESS = ProtocolSpec(
     ),
 )
 """Eight emotions, six folds of actors."""
+
+EMODB = ProtocolSpec(
+    name="emodb-by-speaker",
+    source="Burkhardt et al. 2005: ten speakers, each tested in turn",
+    corpus="emodb",
+    kind="leave-one-group-out",
+    unit="speaker",
+    target="emotion",
+    labels=("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness"),
+    selection="nested",
+    expected=(
+        Counts(
+            utterances=535,
+            labels={
+                **{"anger": 127, "boredom": 81, "disgust": 46, "fear": 69},
+                **{"happiness": 71, "neutral": 79, "sadness": 62},
+            },
+            units={
+                **{"03": 49, "08": 58, "09": 43, "10": 38, "11": 55},
+                **{"12": 35, "13": 61, "14": 69, "15": 56, "16": 71},
+            },
+        ),
+    ),
+)
+"""Seven emotions, every speaker in turn."""
+
+CREMAD = ProtocolSpec(
+    name="cremad-by-speaker",
+    source="Cao et al. 2014: 91 actors, here five folds of them; the emotion that was acted",
+    corpus="cremad",
+    kind="grouped-kfold",
+    unit="speaker",
+    folds=5,
+    target="emotion_intended",
+    labels=("anger", "disgust", "fear", "happy", "neutral", "sad"),
+    selection="nested",
+    expected=(
+        Counts(
+            utterances=7442,
+            labels={
+                **dict.fromkeys(("anger", "disgust", "fear", "happy", "sad"), 1271),
+                "neutral": 1087,
+            },
+        ),
+    ),
+)
+"""Six emotions as they were acted, five folds of actors."""
+
+CREMAD_VOICE = replace(
+    CREMAD,
+    name="cremad-voice-by-speaker",
+    source="Cao et al. 2014: what most raters heard in the voice alone; the 644 ties are left out",
+    target="emotion",
+    expected=(
+        Counts(
+            utterances=6798,
+            labels={
+                **{"anger": 986, "disgust": 547, "fear": 645},
+                **{"happy": 353, "neutral": 3897, "sad": 370},
+            },
+        ),
+    ),
+)
+"""Six emotions as they were heard, five folds of actors."""

@@ -20,6 +20,9 @@ PROTOCOLS: dict[str, ProtocolSpec] = {
         emotion.MOSEI_EMOTION,
         emotion.MELD_EMOTION,
         emotion.RAVDESS,
+        emotion.EMODB,
+        emotion.CREMAD,
+        emotion.CREMAD_VOICE,
         verification.LIBRISPEECH_VERIFICATION,
     )
 }

@@ -1,6 +1,7 @@
 """The named protocols: what each holds, on corpora of the true sizes."""
 
 import dataclasses
+import importlib
 from collections import Counter
 from typing import Any
 
@@ -52,6 +53,48 @@ def test_an_unknown_name_gets_its_neighbours() -> None:
         named_protocol("iemocap-4way")
     with pytest.raises(ConfigError, match="called 'zzz'; there are iemocap-4way-loso, "):
         named_protocol("zzz")
+
+
+@pytest.mark.parametrize(
+    "module,name",
+    [
+        ("emodb", "emodb-by-speaker"),
+        ("cremad", "cremad-by-speaker"),
+        ("cremad", "cremad-voice-by-speaker"),
+        ("ravdess", "ravdess-by-actor"),
+        ("meld", "meld-emotion"),
+        ("mosi", "mosi-sentiment"),
+        ("mosei", "mosei-sentiment"),
+    ],
+)
+def test_counts_are_those_that_the_corpus_expects(module: str, name: str) -> None:
+    """What prepare checks and what the protocol checks are written down twice, and agree."""
+    corpus = importlib.import_module(f"crosstone.data.corpora.{module}").EXPECTED
+    spec = PROTOCOLS[name]
+    (counts, *_) = spec.expected or ()
+    if counts.labels:
+        assert counts.labels == corpus["labels"][spec.target]
+        assert counts.utterances == sum(counts.labels.values())
+    if counts.splits:
+        assert counts.splits == corpus["splits"]
+    if counts.units:
+        assert counts.units == corpus["speakers"]
+    assert set(spec.labels) == set(counts.labels or spec.labels)
+
+
+def test_iemocap_counts_add_up_from_the_release() -> None:
+    from crosstone.data.corpora.iemocap import EXPECTED
+
+    released = EXPECTED["labels"]["emotion"]
+    for spec in PROTOCOLS.values():
+        if spec.corpus != "iemocap":
+            continue
+        merged: Counter[str] = Counter()
+        for label, count in released.items():
+            merged[spec.label_map.get(label, label)] += count
+        (counts,) = spec.expected or ()
+        assert counts.labels == {label: merged[label] for label in spec.labels}
+        assert counts.utterances == sum(counts.labels.values())
 
 
 def test_what_was_altered_is_known() -> None:
