@@ -87,7 +87,7 @@ BUILTIN_TEXT: dict[str, dict[str, Any]] = {
         "attention_probs_dropout_prob": 0.0,
     },
 }
-"""Text encoders for CPUs, mini as above; their vocabulary is that of the tokenizer they train with."""
+"""Text encoders for CPUs, mini as above; their vocabulary is their tokenizer's."""
 
 
 @dataclass(frozen=True)
