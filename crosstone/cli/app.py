@@ -55,6 +55,7 @@ for command in (
     results.demo,
     corpora.prepare,
     corpora.check,
+    corpora.export,
     corpora.codebook,
     protocols.protocols,
     stages.pretrain,
@@ -62,6 +63,8 @@ for command in (
     stages.finetune,
     models.evaluate,
     results.score,
+    results.audit,
+    results.compare,
     results.report,
     models.predict,
 ):

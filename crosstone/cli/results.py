@@ -1,4 +1,4 @@
-"""The verbs about numbers: score, compare, report, and the demo that shows it all."""
+"""The verbs about numbers: score, audit, compare, report, and the demo that shows it all."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from crosstone.cli.progress import bars
+from crosstone.errors import CheckFailed, ConfigError
 
 Unit = Literal["speaker", "group", "item"]
 
@@ -28,6 +29,55 @@ def score(
     scores = score_predictions(predictions)
     scores.write(path)
     print_scores([path])
+
+
+def audit(
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV or JSONL with the columns id and prediction, of any toolkit."),
+    ],
+    protocol: Annotated[str, typer.Option(help="A name of `crosstone protocols`.")] = ...,  # type: ignore[assignment]
+    corpus: Annotated[
+        Path | None, typer.Option(help="Folder that prepare wrote: who is tested, and the targets.")
+    ] = None,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="A column under another name, as in id=utterance; repeatable."),
+    ] = None,
+    heads: Annotated[
+        bool, typer.Option("--heads", help="Probabilities are of one two-way head per class.")
+    ] = False,
+    unit: Annotated[
+        Unit | None, typer.Option(help="What the bootstrap draws; by default as in score.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Predictions of any toolkit: ids, folds and counts checked, every convention with intervals.
+
+    Columns: id, prediction or a probability per class, and where there are any target, fold, seed,
+    speaker, group, split; of trials enrol, test, score, target. Exit 1 where a check fails.
+    """
+    from crosstone.cli.tables import print_audit
+    from crosstone.data.corpus import Corpus
+    from crosstone.runs.audit import audit as audit_file
+
+    names = {}
+    for setting in map_ or []:
+        key, sign, column = setting.partition("=")
+        if not sign or not column:
+            raise ConfigError(f"--map {setting}: expected ours=theirs, as in id=utterance")
+        names[key] = column
+    opened = None if corpus is None else Corpus.open(corpus)
+    done = audit_file(file, protocol, corpus=opened, names=names, heads=heads, unit=unit)
+    if json_:
+        typer.echo(json.dumps(done.as_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print_audit(done.as_dict())
+    if done.faults:
+        failed = ", ".join(check.what for check in done.faults)
+        raise CheckFailed(
+            f"{file}: not a result of {protocol}: {failed} differ; the numbers are of what is there"
+        )
 
 
 def compare(

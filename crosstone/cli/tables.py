@@ -94,22 +94,22 @@ def print_audit(audit: Mapping[str, Any]) -> None:
         )
     protocol, spread = audit["protocol"], audit["intervals"]
     table = Table(title=f"{audit['name']} under {protocol['name']}", title_justify="left")
-    table.add_column("metric")
-    for column in ("mean over runs", f"{spread['level']:.0%} interval", "pooled", "interval"):
+    table.add_column("metric", min_width=max(map(len, audit["metrics"])))
+    for column in ("mean of runs", f"{spread['level']:.0%} interval", "pooled"):
         table.add_column(column, justify="right")
     aliases = {ours: theirs for theirs, ours in audit["aliases"].items()}
+    if aliases:
+        table.add_column("in MMSA")
     by_class = False
     for name, metric in audit["metrics"].items():
         if ":" in name and not by_class:
             table.add_section()
             by_class = True
-        cells = []
-        for value, low, high in (("value", "low", "high"), ("pooled", "pooled_low", "pooled_high")):
-            cells.append(_number(metric[value]))
-            ends = metric[low], metric[high]
-            cells.append("–" if None in ends else f"{ends[0]:.3f} … {ends[1]:.3f}")
-        alias = f" ({aliases[name]})" if name in aliases else ""
-        table.add_row(f"{name}{alias}", *cells)
+        low, high = metric["low"], metric["high"]
+        cells = [name, _number(metric["value"])]
+        cells.append("–" if low is None else f"{low:.3f} … {high:.3f}")
+        cells.append(_number(metric["pooled"]))
+        table.add_row(*cells, *([aliases.get(name, "")] if aliases else []))
     console.print(table)
     runs = len(audit["runs"])
     console.print(

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 LABELS = ["angry", "sad"]
 
 
@@ -53,3 +55,27 @@ def test_compare_refuses_other_items(crosstone: Any, tmp_path: Path) -> None:
         " ".join(done.err.split())
     )
     assert crosstone("compare", folders[0]).code == 2
+
+
+def test_audit(crosstone: Any, tmp_path: Path) -> None:
+    rows = ["utterance,truth,predicted"]
+    rows += [f"v{k},{k % 7 - 3},{k % 7 - 3 + 0.4 * (-1) ** k}" for k in range(686)]
+    file = tmp_path / "theirs.csv"
+    file.write_text("\n".join(rows), encoding="utf-8")
+    names = ("--map", "id=utterance", "--map", "target=truth", "--map", "prediction=predicted")
+    done = crosstone("audit", file, "--protocol", "mosi-sentiment", *names)
+    assert done.code == 0, done.err
+    assert "ok    counts: 686 scored, expected 686" in done.out
+    assert "Has0_acc_2" in done.out
+    assert "f1_positive_swapped" in done.out
+    done = crosstone("audit", file, "--protocol", "mosi-sentiment", *names, "--json")
+    document = json.loads(done.out)
+    assert document["metrics"]["mae"]["value"] == pytest.approx(0.4)
+    file.write_text("\n".join(rows[:-1]), encoding="utf-8")
+    done = crosstone("audit", file, "--protocol", "mosi-sentiment", *names)
+    assert done.code == 1
+    assert "FAULT counts: 685 scored, expected 686" in done.out
+    assert "not a result of mosi-sentiment: counts differ" in " ".join(done.err.split())
+    done = crosstone("audit", file, "--protocol", "mosi-sentiment", "--map", "id")
+    assert done.code == 2
+    assert "expected ours=theirs" in done.err
