@@ -15,6 +15,10 @@ def evaluate(
     corpus: Annotated[Path, typer.Option(help="Folder that prepare wrote.")] = ...,  # type: ignore[assignment]
     out: Annotated[Path, typer.Option(help="Folder for predictions and scores.")] = ...,  # type: ignore[assignment]
     split: Annotated[str | None, typer.Option(help="Only this part of the corpus.")] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="A named protocol, whose labels are merged and left out as it says."),
+    ] = None,
 ) -> None:
     """Predict and score every labelled utterance of a corpus."""
     from crosstone.cli.tables import print_scores
@@ -25,7 +29,7 @@ def evaluate(
     if split is not None:
         opened = opened.where(lambda utterance: utterance.split == split)
     with bars() as show:
-        evaluate_model(model, opened, out, progress=show)
+        evaluate_model(model, opened, out, protocol=protocol, progress=show)
     print_scores([out])
 
 

@@ -4,7 +4,7 @@ from crosstone.protocols.base import Counts, ProtocolSpec
 from crosstone.protocols.counts import describe_counts
 from crosstone.protocols.folds import Fold, Plan, plan_folds
 from crosstone.protocols.register import PROTOCOLS, alterations, named_protocol
-from crosstone.protocols.view import View, protocol_view
+from crosstone.protocols.view import View, labelled_view, protocol_view
 
 __all__ = [
     "PROTOCOLS",
@@ -15,6 +15,7 @@ __all__ = [
     "View",
     "alterations",
     "describe_counts",
+    "labelled_view",
     "named_protocol",
     "plan_folds",
     "protocol_view",

@@ -85,6 +85,24 @@ def protocol_view(corpus: Corpus, spec: ProtocolSpec) -> View:
     return View(chosen, units[rows], targets[rows], dict(sorted(left_out.items())))
 
 
+def labelled_view(corpus: Corpus, spec: ProtocolSpec) -> View:
+    """The utterances that have a label of the protocol, whatever side they stand on.
+
+    Raises CorpusError as `protocol_view` does.
+    """
+    alone = dataclasses.replace(
+        spec,
+        kind="grouped-kfold",
+        unit="utterance",
+        selection="last",
+        permits=(),
+        train_units=(),
+        valid_units=(),
+        test_units=(),
+    )
+    return protocol_view(corpus, alone)
+
+
 def _units(corpus: Corpus, spec: ProtocolSpec) -> NDArray[np.object_]:
     if spec.unit == "utterance":
         return np.array(list(corpus.ids), dtype=object)

@@ -1,6 +1,7 @@
 """A trained model on a whole corpus: predictions, facts and scores in a folder."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +9,45 @@ from crosstone.data.batch import Target
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.inference.predictor import Predictor, kinds_of
+from crosstone.protocols import labelled_view, named_protocol
+from crosstone.runs.facts import corpus_facts
 from crosstone.runs.run import Progress, items_for, predict_items, prediction_lines, write_lines
 from crosstone.scoring.score import Scores, score_predictions
 
 
-def evaluate(model: Path, corpus: Corpus, out: Path, *, progress: Progress | None = None) -> Scores:
+def evaluate(
+    model: Path,
+    corpus: Corpus,
+    out: Path,
+    *,
+    protocol: str | None = None,
+    progress: Progress | None = None,
+) -> Scores:
     """Predict every labelled utterance of a corpus and score it.
 
-    Writes predictions.jsonl, run.json and scores.json. run.json's `seen` names the speakers of the
-    corpus that a stage of the model was trained on; the protocol's name then says so, since such a
-    number is no test. Raises ConfigError where `out` holds other files.
+    protocol: the named one whose labels are asked for: it merges some, and leaves others out and
+    counts them. Writes predictions.jsonl, run.json and scores.json. run.json's `seen` names the
+    speakers of the corpus that a stage of the model was trained on; the protocol's name then says
+    so, since such a number is no test. Raises ConfigError where `out` holds other files, or where
+    the model does not predict the protocol's target.
     """
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out}: expected an empty or new folder, found files; choose another")
     predictor = Predictor.load(model)
     target = Target(predictor.head, predictor.spec.labels)
-    labelled = corpus.where(lambda utterance: predictor.head in utterance.labels)
+    left_out: Mapping[str, int] = {}
+    if protocol is None:
+        labelled = corpus.where(lambda utterance: predictor.head in utterance.labels)
+    else:
+        spec = named_protocol(protocol)
+        if (spec.target, set(spec.labels)) != (target.name, set(target.labels)):
+            raise ConfigError(
+                f"{model}: predicts {target.name} ({', '.join(target.labels) or 'a value'}), "
+                f"expected what {protocol} asks for: {spec.target} "
+                f"({', '.join(spec.labels) or 'a value'}); choose another protocol or model"
+            )
+        view = labelled_view(corpus, spec)
+        labelled, left_out = view.corpus, view.left_out
     if not len(labelled):
         raise CorpusError(
             f"{corpus.name}: expected utterances with the label '{predictor.head}', found none"
@@ -42,6 +66,9 @@ def evaluate(model: Path, corpus: Corpus, out: Path, *, progress: Progress | Non
     out.mkdir(parents=True, exist_ok=True)
     write_lines(out / "predictions.jsonl", prediction_lines(predictions, labelled, target, 0, 0))
     facts = _facts(predictor, labelled)
+    if protocol is not None:
+        facts["protocol"]["name"] += f", labels of {protocol}"
+        facts["protocol"]["left_out"] = dict(left_out)
     (out / "run.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
     scores = score_predictions(out)
     scores.write(out / "scores.json")
@@ -60,12 +87,7 @@ def _facts(predictor: Predictor, corpus: Corpus) -> dict[str, Any]:
         "name": predictor.name,
         "stage": "evaluate",
         "family": predictor.model.backbone.config.model_type.removeprefix("crosstone-"),
-        "corpus": {
-            "name": corpus.name,
-            "hash": corpus.hash,
-            "utterances": len(corpus),
-            "ceilings": corpus.extras.get("ceilings"),
-        },
+        "corpus": corpus_facts(corpus),
         "protocol": {
             "name": "whole corpus, speakers seen in training" if seen else "whole corpus",
             "unit": "speaker",

@@ -98,6 +98,22 @@ def test_a_partial_copy_let_through_is_said_in_every_table(
     for said in ("iemocap-4way-loso", "nested", "counts are not those of", "20 scored per fold"):
         assert said in done.out, said
 
+    other = crosstone(
+        "evaluate",
+        *(out / "fold-0-seed-0", "--corpus", iemocap, "--protocol", "iemocap-4way-loso"),
+        *("--out", tmp_path / "evaluated"),
+    )
+    assert other.code == 0, other.err
+    assert "whole corpus, speakers seen in training, labels of iemocap-4way-loso" in other.out
+    assert "left out: 20 with emotion 'fru'" in other.out
+    wrong = crosstone(
+        "evaluate",
+        *(out / "fold-0-seed-0", "--corpus", iemocap, "--protocol", "iemocap-5way"),
+        *("--out", tmp_path / "wrong"),
+    )
+    assert wrong.code == 2
+    assert "predicts emotion (ang, hap, neu, sad), expected what iemocap-5way asks" in wrong.err
+
 
 def test_what_was_selected_on_test_is_not_called_test(
     crosstone: Any, iemocap: Path, tmp_path: Path
