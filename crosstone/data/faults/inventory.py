@@ -24,6 +24,8 @@ class Inventory:
         self.splits: Counter[str] = Counter()
         self.classes: dict[str, Counter[tuple[str, str]]] = {}
         """Label → (value, split) → utterances, for labels that are names."""
+        self.of_groups: dict[str, Counter[tuple[str, str]]] = {}
+        """Label → (group, value) → utterances, for labels that are names."""
         self.numbers: dict[str, array[float]] = {}
         """Label → every value, for labels that are numbers."""
 
@@ -40,6 +42,8 @@ class Inventory:
             if isinstance(value, str):
                 counter = self.classes.setdefault(label, Counter())
                 counter[value, utterance.split or UNKNOWN] += 1
+                if utterance.group is not None:
+                    self.of_groups.setdefault(label, Counter())[utterance.group, value] += 1
             else:
                 self.numbers.setdefault(label, array("d")).append(value)
 
@@ -77,6 +81,12 @@ class Inventory:
             there = self.values(label)
             for value, count in counts.items():
                 yield f"utterances with {label} '{value}'", count, there[value]
+        for label, groups in expected.get("labels_by_group", {}).items():
+            of_groups = self.of_groups.get(label, Counter())
+            for group, counts in groups.items():
+                for value, count in counts.items() if self.groups[group] else ():
+                    what = f"utterances of group '{group}' with {label} '{value}'"
+                    yield what, count, of_groups[group, value]
 
     def findings(self) -> dict[str, Any]:
         """The counts as JSON, names and labels in order."""
@@ -109,7 +119,8 @@ def missing_counts(
     """A sentence for each count that differs from what the corpus called name should hold.
 
     expected: any of `utterances` (how many), `speakers`, `groups` and `splits` (how many, or name →
-    utterances), `per_speaker` (utterances of each), `labels` (name → value → utterances).
+    utterances), `per_speaker` (utterances of each), `labels` (name → value → utterances), `labels_by_group` (name →
+    group → value → utterances; of the groups that are there).
     """
     inventory = Inventory()
     for utterance in utterances:

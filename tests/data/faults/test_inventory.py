@@ -27,6 +27,7 @@ def test_what_is_expected_and_there_is_no_fault():
         "groups": {"g0": 2, "g1": 2, "g2": 2},
         "splits": {"train": 2, "test": 2},
         "labels": {"emotion": {"sad": 3, "glad": 3}, "valence": {"0.5": 1}},
+        "labels_by_group": {"emotion": {"g0": {"sad": 1}, "absent": {"sad": 4}}},
         "ceiling": 0.9,
     }
     assert missing_counts("tiny", expected, ROWS) == []
@@ -43,6 +44,10 @@ def test_what_is_expected_and_there_is_no_fault():
         ({"groups": {"g1": 3}}, "3 utterances of group 'g1', found 2"),
         ({"splits": {"train": 16327}}, "16327 utterances of split 'train', found 2"),
         ({"labels": {"emotion": {"mad": 1}}}, "1 utterances with emotion 'mad', found 0"),
+        (
+            {"labels_by_group": {"emotion": {"g2": {"sad": 5}}}},
+            "5 utterances of group 'g2' with emotion 'sad', found 1",
+        ),
     ],
 )
 def test_what_differs_is_said(expected, said):

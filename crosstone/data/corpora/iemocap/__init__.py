@@ -16,7 +16,7 @@ dialog/EmoEvaluation/*.txt, dialog/transcriptions/*.txt and sentences/wav/<dialo
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +100,10 @@ def prepare(
     turns: list[Turn] = []
     texts: dict[str, str] = {}
     odd: Counter[str] = Counter()
-    files = {
-        kind: _dialogues(collection.root, kind) for kind in ("EmoEvaluation", "transcriptions")
-    }
-    for path in files["EmoEvaluation"].values():
+    paths = list(raw_files(collection.root, ".txt", ".wav"))
+    for path in _dialogues(collection.root, paths, "EmoEvaluation"):
         turns += read_evaluation(path, collection.faults, odd)
-    for path in files["transcriptions"].values():
+    for path in _dialogues(collection.root, paths, "transcriptions"):
         texts |= read_transcript(path, collection.faults, odd)
     if not turns and not collection.faults:
         raise CorpusError(
@@ -114,8 +112,8 @@ def prepare(
         )
     recordings = {
         path.stem: path
-        for path in (raw_files(collection.root, ".wav") if audio else ())
-        if path.parent.parent.match("sentences/wav")
+        for path in (paths if audio else ())
+        if path.suffix.lower() == ".wav" and path.parent.parent.match("sentences/wav")
     }
     collection.utterances = [
         _utterance(turn, texts.get(turn.name), recordings.get(turn.name), collection.root)
@@ -143,18 +141,22 @@ def prepare(
     )
 
 
-def _dialogues(root: Path, kind: str) -> dict[str, Path]:
-    """Dialogue → its file in dialog/<kind>, not in the folders of single raters below that."""
+def _dialogues(root: Path, paths: Sequence[Path], kind: str) -> list[Path]:
+    """The dialogues' files in dialog/<kind>, not in the folders of single raters below that."""
     found: dict[str, Path] = {}
-    for path in raw_files(root, ".txt"):
-        if path.parent.match(f"dialog/{kind}") and re.fullmatch(DIALOGUE, path.stem):
+    for path in paths:
+        if (
+            path.suffix.lower() == ".txt"
+            and path.parent.match(f"dialog/{kind}")
+            and re.fullmatch(DIALOGUE, path.stem)
+        ):
             first = found.setdefault(path.stem, path)
             if first is not path:
                 raise CorpusError(
                     f"{root}: expected one copy of the release, found {first.relative_to(root)} "
                     f"and {path.relative_to(root)}; give the folder of one"
                 )
-    return found
+    return list(found.values())
 
 
 def _utterance(turn: Turn, text: str | None, recording: Path | None, root: Path) -> Utterance:
