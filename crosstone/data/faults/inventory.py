@@ -119,8 +119,8 @@ def missing_counts(
     """A sentence for each count that differs from what the corpus called name should hold.
 
     expected: any of `utterances` (how many), `speakers`, `groups` and `splits` (how many, or name →
-    utterances), `per_speaker` (utterances of each), `labels` (name → value → utterances), `labels_by_group` (name →
-    group → value → utterances; of the groups that are there).
+    utterances), `per_speaker` (utterances of each), `labels` (name → value → utterances),
+    `labels_by_group` (name → group → value → utterances; of the groups that are there).
     """
     inventory = Inventory()
     for utterance in utterances:
