@@ -23,6 +23,7 @@ from crosstone.reports.wording import count, duration, enumerate_words
 MOST_ROWS = 30
 """Names beyond this many become a histogram and a folded table."""
 NUM_EXAMPLES = 3
+"""Of each kind of fault, where their sentences differ."""
 FOOTER = "Written by `crosstone check`, which listens to every recording again when it is run."
 
 Found = Mapping[str, Any]
@@ -102,18 +103,14 @@ def _verdict(faults: Sequence[Mapping[str, str]]) -> Iterator[Block]:
     said = [count(errors, "fault")] if errors else ["No fault that training would refuse"]
     yield Paragraph(f"{' and '.join([*said, count(warnings, 'warning')])}.")
     kinds = Counter((fault["severity"], fault["kind"]) for fault in faults)
-    rows = []
+    rows, examples = [], []
     for (severity, kind), number in sorted(kinds.items(), key=lambda item: (item[0][0], -item[1])):
-        of_kind = [f for f in faults if (f["severity"], f["kind"]) == (severity, kind)]
-        shown = [f"{fault['id']}: {fault['sentence']}" for fault in of_kind[:NUM_EXAMPLES]]
-        cells = (Cell(kind), Cell(severity), Cell(f"{number:,}"), Cell(" · ".join(shown)))
-        rows.append(TableRow(cells))
-    yield Table(
-        f"Faults by kind, with up to {NUM_EXAMPLES} of each; `crosstone check` lists every error.",
-        ("kind", "severity", "how many", "which"),
-        tuple(rows),
-        prose=True,
-    )
+        rows.append(TableRow((Cell(kind), Cell(severity), Cell(f"{number:,}"))))
+        of_kind = {f["sentence"]: f["id"] for f in reversed(faults) if f["kind"] == kind}
+        shown = [*reversed(of_kind.items())][:NUM_EXAMPLES]
+        examples += [f"{kind}, {identity}: {sentence}" for sentence, identity in shown]
+    yield Table("Faults by kind.", ("kind", "severity", "how many"), tuple(rows), prose=True)
+    yield Notes(tuple(examples))
 
 
 def _labels(found: Found) -> Iterator[Block]:
@@ -289,7 +286,7 @@ def _in_short(values: Found) -> str:
 def _audio_in_short(audio: Found, counts: Found) -> Iterator[str]:
     seconds = audio["seconds"]
     if seconds["count"]:
-        yield _range(seconds, "s")
+        yield _range(seconds, "s") + (" each" if seconds["min"] == seconds["max"] else "")
     if not audio["heard"]:
         yield "not listened to"
         return
