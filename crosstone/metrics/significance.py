@@ -181,7 +181,8 @@ def needed_items(
 
     variance: of the paired difference over draws of clusters, at the present size; it falls as
     1 / clusters. item_variance: the same had the items been drawn one by one. seed_variance: what
-    the seeds of training add, which no further item removes. One two-sided test at 1 - level.
+    the seeds of training add, which no further item removes. One two-sided test at 1 - level;
+    never fewer clusters than give exchanges enough for it, which is 6 at 0.95.
     """
     normal = NormalDist()
     z = normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)
@@ -190,7 +191,8 @@ def needed_items(
     left = (difference / z) ** 2 - seed_variance
     if not (math.isfinite(variance) and variance > 0 and left > 0):
         return Needed(None, None, effect, detectable)
-    clusters = max(2, math.ceil(num_clusters * variance / left))
+    fewest = math.floor(math.log2(2 / (1 - level))) + 1
+    clusters = max(fewest, math.ceil(num_clusters * variance / left))
     return Needed(math.ceil(num_items * clusters / num_clusters), clusters, effect, detectable)
 
 

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -181,7 +181,7 @@ def _needed(pair: Pair, found: Replicates, metric: str, detect: float | None) ->
     several = max(_num_seeds(pair.first.runs), _num_seeds(pair.second.runs)) > 1
     kept = pair.replicates(over_seeds=False)[metric] if several else found
     alone = pair.by_item().get(metric)
-    return needed_items(
+    needed = needed_items(
         float(found.observed[0]) if detect is None else detect,
         kept.variance(),
         item_variance=math.nan if alone is None else alone.variance(),
@@ -191,6 +191,10 @@ def _needed(pair: Pair, found: Replicates, metric: str, detect: float | None) ->
         power=POWER,
         level=scores.level,
     )
+    if pair.trials is not None and needed.clusters is not None:  # all pairs of so many speakers
+        times = (needed.clusters / scores.clusters.count) ** 2
+        needed = replace(needed, items=math.ceil(scores.num_items * times))
+    return needed
 
 
 def _verdict(draft: _Draft, p_corrected: float, by: str) -> Verdict:

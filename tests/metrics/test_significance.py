@@ -185,6 +185,7 @@ def test_needed_by_hand() -> None:
     assert found.items == pytest.approx(2000, abs=50)  # rounded up to whole clusters
     assert needed_items(z * 0.005, 1e-4, seed_variance=0.5e-4, **seeds).items is None
     assert needed_items(0.0, 1e-4, **seeds).items is None
+    assert needed_items(1.0, 1e-4, **seeds).clusters == 6  # five can give no p below 2 / 32
     assert needed_items(0.1, float("nan"), **seeds).items is None
 
 

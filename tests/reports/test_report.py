@@ -366,3 +366,36 @@ def test_the_same_run_sets_give_the_same_page(tmp_path: Path) -> None:
     pages = [write_report([folder], tmp_path / x, **FAST).html.read_bytes() for x in ("r", "s")]
     assert pages[0] == pages[1]
     assert np.frombuffer(pages[0], dtype=np.uint8).size > 10_000
+
+
+def test_verification_is_reported_by_its_error_rate(tmp_path: Path) -> None:
+    names = [f"{speaker}{k}" for speaker in "abcdef" for k in range(3)]
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    folders = []
+    for name, gain in (("strong", 40), ("weak", 20)):
+        lines = [
+            json.dumps(
+                {
+                    "enrol": a,
+                    "test": b,
+                    "target": a[0] == b[0],
+                    "score": (k * 37) % 100 + gain * (a[0] == b[0]),
+                    "fold": 0,
+                    "seed": 0,
+                    "split": "test",
+                    "enrol_speaker": a[0],
+                    "test_speaker": b[0],
+                }
+            )
+            for k, (a, b) in enumerate(pairs)
+        ]
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "predictions.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        facts = {"name": name, "protocol": {"headline": "eer", "target": "speaker"}}
+        (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+        folders.append(folder)
+    text = report_text(tmp_path / "report", folders)
+    assert "strong has the lowest EER, 0." in text
+    assert "minDCF (0.01)" in text
+    assert "153 items of 6 speakers" in text

@@ -206,7 +206,8 @@ def test_trials_are_compared_by_their_speakers(tmp_path: Path) -> None:
     assert verdict.difference.high < 0
     assert verdict.sentence.startswith("strong is better than weak")
     assert "by drawing 12 speakers" in verdict.sentence
-    assert "trials of " in verdict.sentence
+    assert verdict.needed.clusters == 6
+    assert f"about {-(-len(pairs) // 4)} trials of 6 speakers are needed" in verdict.sentence
     json.dumps(found.as_dict(), allow_nan=False)
 
 
