@@ -25,7 +25,8 @@ def protocols(
             "leave-one-group-out": f"every {spec.unit} in turn",
             "grouped-kfold": f"{spec.folds} folds of whole {spec.unit}s",
             "holdout": f"one hold-out of whole {spec.unit}s",
-            "trials": "the corpus's list of trials",
+            "trials": f"the corpus's list of trials, or up to {spec.max_trials:,} pairs that are "
+            "drawn from its split test",
         }[spec.kind]
 
     def classes(spec: ProtocolSpec) -> str:

@@ -57,7 +57,7 @@ class ProtocolSpec:
         "grouped-kfold"
     )
     """One part held out, k parts in turn, every unit in turn, the corpus's own splits train, valid
-    and test, or the corpus's list of trials."""
+    and test, or pairs of utterances (trials): the corpus's list, or drawn from its test side."""
 
     unit: Literal["group", "speaker", "utterance"] = "group"
     """What no fold may split: the corpus's group (session, dialogue, video), or the speaker.
@@ -69,7 +69,7 @@ class ProtocolSpec:
     as a leak; where it is permitted every table says it."""
 
     target: str = "emotion"
-    """The label that is predicted."""
+    """The label that is predicted; of trials `speaker`, whom training tells apart."""
 
     task: Literal["classification", "regression", "verification"] = "classification"
 
@@ -95,13 +95,22 @@ class ProtocolSpec:
     whole units allows."""
 
     train_units: tuple[str, ...] = ()
-    """Units that a holdout trains on, by name; empty is all that are not named elsewhere."""
+    """Units that a holdout, or kind trials, trains on, by name; empty is all that are not named
+    elsewhere."""
 
     valid_units: tuple[str, ...] = ()
-    """Units that a holdout keeps for validation, by name."""
+    """Units that they keep for validation, by name."""
 
     test_units: tuple[str, ...] = ()
-    """Units that a holdout tests, by name, instead of a drawn share."""
+    """Units that they test, by name, instead of a drawn share or the split test."""
+
+    max_trials: int = 40_000
+    """Where the corpus lists no trials of the test side: how many are drawn from it at most, by
+    fold_seed, as many of one speaker as of two."""
+
+    ge2e_seed: int | None = None
+    """Of trials: also score the test side as CTAL's released code does, by draws of four speakers
+    with this seed (`crosstone.metrics.ge2e_eer`); null does not."""
 
     selection: Selection = "last"
     """Which epoch is scored. nested validates on one whole part of the training side: the one that
@@ -127,6 +136,7 @@ class ProtocolSpec:
 
     def __post_init__(self) -> None:
         faults = [*self._faults_of_shares(), *self._faults_of_labels(), *self._faults_of_folds()]
+        faults += self._faults_of_trials()
         if self.metric not in METRICS[self.task]:
             known = ", ".join(METRICS[self.task])
             faults.append(f"headline expects one of {known}, found '{self.headline}'")
@@ -171,9 +181,10 @@ class ProtocolSpec:
     def _faults_of_folds(self) -> list[str]:
         faults = []
         sides = {s: set(getattr(self, f"{s}_units")) for s in ("train", "valid", "test")}
-        if any(sides.values()) and self.kind != "holdout":
+        if any(sides.values()) and self.kind not in ("holdout", "trials"):
             faults.append(
-                f"train_units, valid_units and test_units are for kind holdout, not {self.kind}"
+                "train_units, valid_units and test_units are for kind holdout or trials, not "
+                f"{self.kind}"
             )
         if (sides["train"] or sides["valid"]) and not sides["test"]:
             faults.append("train_units and valid_units expect test_units beside them, found none")
@@ -189,11 +200,27 @@ class ProtocolSpec:
                 "selection nested expects kind leave-one-group-out or grouped-kfold, found "
                 f"{self.kind}; choose best_valid"
             )
+        if self.unit in self.permits:
+            faults.append(f"permits names {self.unit}, which is the unit that no fold may split")
+        return faults
+
+    def _faults_of_trials(self) -> list[str]:
+        faults = []
         if (self.kind == "trials") != (self.task == "verification"):
             faults.append(
                 f"kind trials and task verification belong together, found {self.kind} and "
                 f"{self.task}"
             )
-        if self.unit in self.permits:
-            faults.append(f"permits names {self.unit}, which is the unit that no fold may split")
+        if self.task == "verification" and (self.unit, self.target) != ("speaker", "speaker"):
+            faults.append(
+                "task verification tells speakers apart, and tests others than it trains on: "
+                f"expected unit speaker and target speaker, found {self.unit} and {self.target}"
+            )
+        if self.max_trials < 2:
+            faults.append(f"max_trials expects at least 2, found {self.max_trials}")
+        if self.ge2e_seed is not None and (self.task != "verification" or self.ge2e_seed < 0):
+            faults.append(
+                "ge2e_seed is for task verification, 0 or more, found "
+                f"{self.ge2e_seed} for {self.task}"
+            )
         return faults

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-from crosstone.data.corpus import Corpus
+from crosstone.data.corpus import Corpus, Trial
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.protocols.base import Counts, ProtocolSpec
 from crosstone.protocols.counts import compare_counts
 from crosstone.protocols.leaks import check_sides
+from crosstone.protocols.trials import describe_trials, trials_of
 from crosstone.protocols.view import View, protocol_view, tried
 
 Rows = NDArray[np.int64]
@@ -29,6 +30,10 @@ class Fold:
     valid: Rows
     test: Rows
     test_units: tuple[str, ...]
+    test_trials: Sequence[Trial] = ()
+    """The pairs that are asked of the test side, where the protocol is about pairs."""
+    valid_trials: Sequence[Trial] = ()
+    """Those of the validation side, where an epoch is chosen by them."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,8 @@ def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> Plan:
 
     Classes are spread over grouped folds as evenly as whole units allow, where every class has as
     many utterances as there are folds. Raises CorpusError where units are missing or too few, where
-    an utterance has no label for the target, where a group or speaker stands in train and test, and
-    where the counts are not the protocol's.
+    an utterance has no label for the target, where a group or speaker stands in train and test,
+    where there are no trials to ask, and where the counts are not the protocol's.
     """
     view = protocol_view(corpus, spec)
     sides = _sides(view, spec)
@@ -74,10 +79,25 @@ def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> Plan:
             parts["valid"],
             parts["test"],
             tuple(sorted({str(unit) for unit in view.units[parts["test"]]})),
+            *_asked(parts, view, spec),
         )
         for index, parts in enumerate(sides)
     )
+    if spec.task == "verification":
+        notes += describe_trials(view.corpus.select(folds[0].test), folds[0].test_trials, spec)
     return Plan(view.corpus, folds, found, checked, view.left_out, tuple(notes))
+
+
+def _asked(
+    parts: Mapping[str, Rows], view: View, spec: ProtocolSpec
+) -> tuple[Sequence[Trial], Sequence[Trial]]:
+    """The trials of the test side, and of the validation side where it chooses the epoch."""
+    if spec.task != "verification":
+        return (), ()
+    test = trials_of(view.corpus.select(parts["test"]), spec)
+    if spec.selection != "best_valid":
+        return test, ()
+    return test, trials_of(view.corpus.select(parts["valid"]), spec)
 
 
 def _found(view: View, sides: Sequence[Mapping[str, Rows]]) -> Counts:
@@ -96,7 +116,7 @@ def _sides(view: View, spec: ProtocolSpec) -> list[dict[str, Rows]]:
         splits = view.corpus.splits
         named = {part: np.flatnonzero(splits == part) for part in ("train", "valid", "test")}
         return [_with_validation(named, view, spec)]
-    if spec.kind == "trials":
+    if spec.kind == "trials" and not spec.test_units:
         in_trial = tried(view.corpus)
         named = {
             part: np.flatnonzero((view.corpus.splits == part) & ~in_trial)
@@ -104,7 +124,7 @@ def _sides(view: View, spec: ProtocolSpec) -> list[dict[str, Rows]]:
         }
         return [_with_validation({**named, "test": np.flatnonzero(in_trial)}, view, spec)]
     names = sorted({str(unit) for unit in view.units})
-    if spec.kind == "holdout" and spec.test_units:
+    if spec.test_units:
         return [_with_validation(_named(view, names, spec), view, spec)]
     parts = _test_parts(view, names, spec)
     tests = [np.flatnonzero(np.isin(view.units, part)) for part in parts]

@@ -1,6 +1,6 @@
 """Named protocols of speaker verification."""
 
-from crosstone.protocols.base import ProtocolSpec
+from crosstone.protocols.base import Counts, ProtocolSpec
 
 LIBRISPEECH_VERIFICATION = ProtocolSpec(
     name="librispeech-verification",
@@ -12,5 +12,18 @@ LIBRISPEECH_VERIFICATION = ProtocolSpec(
     target="speaker",
     task="verification",
     selection="last",
+    ge2e_seed=0,
+    expected=(
+        Counts(
+            name="train subsets and test-clean",
+            splits={"train": 281241, "valid": 0, "test": 2620},
+        ),
+        Counts(
+            name="with dev-clean and dev-other beside them",
+            splits={"train": 281241, "valid": 5567, "test": 2620},
+        ),
+    ),
+    enforce=False,
 )
-"""A list of pairs of utterances: the same speaker, or another?"""
+"""A list of pairs of utterances: the same speaker, or another? The paper names no list, so the
+corpus's own or a drawn one is taken, and the counts are named and not enforced."""

@@ -45,6 +45,18 @@ class Merging:
 
 
 @dataclass(frozen=True)
+class Naming:
+    """Gives an utterance its speaker as the label that a protocol of trials trains on."""
+
+    target: str
+
+    def __call__(self, utterance: Utterance) -> Utterance:
+        """The utterance with its target."""
+        labels = {**utterance.labels, self.target: str(utterance.speaker)}
+        return dataclasses.replace(utterance, labels=labels)
+
+
+@dataclass(frozen=True)
 class View:
     """The utterances that a protocol is about, and what it left out."""
 
@@ -73,6 +85,8 @@ def protocol_view(corpus: Corpus, spec: ProtocolSpec) -> View:
         corpus = corpus.relabelled(
             Merging(spec.target, tuple(sorted(spec.label_map.items())), spec.scales)
         )
+    if spec.task == "verification":
+        corpus = corpus.relabelled(Naming(spec.target))
     left_out: Counter[str] = Counter()
     units = _units(corpus, spec)
     keep = _placed(corpus, units, spec, left_out)
@@ -111,11 +125,11 @@ def _units(corpus: Corpus, spec: ProtocolSpec) -> NDArray[np.object_]:
     if missing:
         column_name = "session (or group)" if spec.unit == "group" else "speaker"
         other = "speaker" if spec.unit == "group" else "group"
+        instead = f" or set protocol.unit={other}" if spec.task != "verification" else ""
         raise CorpusError(
             f"{corpus.name}: the protocol keeps every {spec.unit} on one side, but "
             f"{len(missing)} of {len(corpus)} utterances have none (first: "
-            f"{corpus.ids[missing[0]]}); fill the column '{column_name}' or set "
-            f"protocol.unit={other}"
+            f"{corpus.ids[missing[0]]}); fill the column '{column_name}'{instead}"
         )
     return column
 
@@ -137,14 +151,16 @@ def _placed(
         for split in splits[~np.isin(splits, PARTS)]:
             left_out[f"in split '{split}'" if split else "in no split"] += 1
         return np.isin(splits, PARTS)
-    if spec.kind == "trials":
-        if not len(corpus.trials):
-            raise CorpusError(
-                f"{corpus.name}: kind trials expects a list of trials beside the utterances, found "
-                "none; prepare the corpus with its trials"
-            )
+    if spec.kind == "trials" and not spec.test_units:
         splits = corpus.splits.astype(object)
-        placed = tried(corpus) | np.isin(splits, ("train", "valid"))
+        placed = tried(corpus)
+        if not placed.any():
+            raise CorpusError(
+                f"{corpus.name}: kind trials expects a list of trials beside the utterances, or "
+                "the split test to draw them from, found neither; prepare the corpus with its "
+                "trials, or name protocol.test_units"
+            )
+        placed |= np.isin(splits, ("train", "valid"))
         for split in splits[~placed]:
             left_out[f"in no trial, in split '{split}'" if split else "in no trial or split"] += 1
         return placed
@@ -158,7 +174,9 @@ def _placed(
 
 
 def tried(corpus: Corpus) -> NDArray[np.bool_]:
-    """(N,) whether a trial names the utterance."""
+    """(N,) whether a trial names the utterance; without trials, whether it is of the split test."""
+    if not len(corpus.trials):
+        return np.asarray(corpus.splits == "test", dtype=np.bool_)
     named = np.zeros(len(corpus), dtype=np.bool_)
     named[corpus.trials.enrol] = True
     named[corpus.trials.test] = True

@@ -54,7 +54,7 @@ def expect(corpus: Corpus, spec: ProtocolSpec) -> Expectation:
     view = plan.corpus
     if spec.task == "verification":
         speakers = dict(zip(view.ids, view.speakers, strict=True))
-        for trial in corpus.trials:
+        for trial in plan.folds[0].test_trials:
             one, other = speakers.get(trial.enrol), speakers.get(trial.test)
             items[f"{trial.enrol} {trial.test}"] = Known(
                 fold=0, target=trial.target, speaker=one, other_speaker=other
