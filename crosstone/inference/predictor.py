@@ -58,6 +58,11 @@ class Predictor:
         answering = [
             n for n, spec in model.specs.items() if spec.kind in ("classification", "regression")
         ]
+        if not answering and model.head_of("speakers"):
+            raise CrosstoneError(
+                f"{name or 'model'}: tells speakers apart and has no answer for one recording; ask "
+                "it about the trials of a corpus (crosstone evaluate)"
+            )
         if not answering or (head is not None and head not in answering):
             raise CrosstoneError(
                 f"{name or 'model'}: expected a head {head or 'for classes or a value'}, found "

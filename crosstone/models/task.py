@@ -22,11 +22,12 @@ from crosstone.nn.masking import Corruption
 class HeadSpec:
     """One head of a task model."""
 
-    kind: Literal["classification", "regression", "tokens", "codes"]
-    """Classes or a value from the pooled vector; tokens or codewords from the states."""
+    kind: Literal["classification", "regression", "speakers", "tokens", "codes"]
+    """Classes or a value from the pooled vector; the speakers of training, whom only training asks
+    for, so that the pooled vector tells others apart; tokens or codewords from the states."""
 
     labels: tuple[str, ...] = ()
-    """Class names, in the order of the logits (classification)."""
+    """Class names, in the order of the logits (classification, speakers)."""
 
     num_codes: int = 0
     """Codewords of the codebook (codes)."""
@@ -75,8 +76,8 @@ class TaskOutput:
 
     backbone: CrossModalOutput
     logits: dict[str, Tensor]
-    """Classification (B, C), regression (B,), tokens (M, V) and codes (M, K) at the M masked
-    places, in row-major order of `positions`."""
+    """Classification and speakers (B, C), regression (B,), tokens (M, V) and codes (M, K) at the M
+    masked places, in row-major order of `positions`."""
 
 
 class TaskModel(PreTrainedModel):
@@ -98,7 +99,7 @@ class TaskModel(PreTrainedModel):
 
     def _head(self, spec: HeadSpec) -> nn.Module:
         backbone = self.backbone
-        if spec.kind == "classification":
+        if spec.kind in ("classification", "speakers"):
             return nn.Linear(backbone.pooled_width, len(spec.labels))
         if spec.kind == "regression":
             return nn.Linear(backbone.pooled_width, 1)
@@ -147,7 +148,7 @@ class TaskModel(PreTrainedModel):
         logits = {}
         for name, spec in self.specs.items():
             head = self.heads[_module_name(name)]
-            if spec.kind == "classification":
+            if spec.kind in ("classification", "speakers"):
                 logits[name] = head(output.pooled)
             elif spec.kind == "regression":
                 logits[name] = head(output.pooled)[:, 0]
