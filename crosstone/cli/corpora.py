@@ -56,7 +56,8 @@ def prepare(
         f"{len({s for s in corpus.speakers if s})} speakers, "
         f"{len({g for g in corpus.groups if g})} groups, hash {corpus.hash}"
     )
-    for key in ("ceilings", "incomplete", "skipped", "left_out", "clamped"):
+    notes = ("without_audio", "ties", "trials")
+    for key in ("ceilings", "incomplete", "skipped", "left_out", "clamped", *notes):
         if corpus.extras.get(key):
             typer.echo(f"{key}: {corpus.extras[key]}")
 
@@ -84,10 +85,9 @@ def check(
     from dataclasses import asdict
 
     from crosstone.data.corpus import Corpus
-    from crosstone.data.faults import examine, format_faults
+    from crosstone.data.faults import examine, format_faults, keep_examination
     from crosstone.reports.checkup import checkup_lines, checkup_page
     from crosstone.reports.wording import count
-    from crosstone.runs.corpora import keep_faults
 
     opened = Corpus.open(corpus)
     with bars() as show:
@@ -100,7 +100,7 @@ def check(
         )
     faults = examination.faults
     if listen:
-        keep_faults(opened, max_seconds, faults)
+        keep_examination(opened, max_seconds, examination)
     found = {**examination.findings, "faults": [asdict(fault) for fault in faults]}
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)

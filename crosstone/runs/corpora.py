@@ -1,20 +1,23 @@
 """The corpus of a recipe: opened, checked once, refused where it is faulty."""
 
 import hashlib
-import json
 import logging
-import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from crosstone.data.corpus import Corpus
-from crosstone.data.faults import Fault, find_faults, refuse_faulty
+from crosstone.data.faults import (
+    Fault,
+    examine,
+    keep_examination,
+    kept_examination,
+    refuse_faulty,
+)
 from crosstone.errors import ConfigError, CorpusError
-from crosstone.runs.recipe import Recipe
+from crosstone.runs.recipe import DataSpec, Recipe
 
-KEPT = "faults.json"
-CHECKS = 2
-"""Which faults are looked for; a list that was kept under another number is made again."""
 _LOG = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, done, in all)."""
@@ -52,46 +55,35 @@ def known_faults(corpus: Corpus, max_seconds: float, progress: Progress | None) 
 
     They are looked for again when an utterance, or size or time of a recording, has changed.
     """
-    path = corpus.folder / KEPT
-    if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["key"] == _key(corpus, max_seconds):
-            return [Fault(**fault) for fault in kept["faults"]]
+    return _known(corpus, max_seconds, progress)[0]
+
+
+def fingerprints_of(corpus: Corpus, progress: Progress | None = None) -> NDArray[np.int64]:
+    """(N,) what tells the content of each utterance of a corpus or a view of one, 64 bits each.
+
+    Of the samples where there is a recording, so that neither a new name nor a new corpus hides
+    it; of the words, whatever their case and blanks, where there is none.
+    """
+    whole = Corpus.open(corpus.folder)
+    digests = _known(whole, None, progress)[1][corpus.base_indices]
+    for row in np.flatnonzero(digests == 0):
+        words = " ".join((corpus[int(row)].text or "").casefold().split())
+        digest = hashlib.sha1(words.encode("utf-8", "surrogatepass"), usedforsecurity=False)
+        digests[row] = int.from_bytes(digest.digest()[:8], "little", signed=True)
+    return digests
+
+
+def _known(
+    corpus: Corpus, max_seconds: float | None, progress: Progress | None
+) -> tuple[list[Fault], NDArray[np.int64]]:
+    """Faults and digests of a whole corpus; max_seconds None takes what is kept under any limit."""
+    kept = kept_examination(corpus, max_seconds)
+    if kept is not None:
+        return kept
     tick = None
     if progress is not None:
         tick = lambda done, total: progress(f"checking {corpus.name}", done, total)  # noqa: E731
-    faults = find_faults(corpus, max_seconds=max_seconds, progress=tick)
-    keep_faults(corpus, max_seconds, faults)
-    return faults
-
-
-def keep_faults(corpus: Corpus, max_seconds: float, faults: Sequence[Fault]) -> None:
-    """Write the faults of a whole corpus into its folder, where it can be written to."""
-    if not os.access(corpus.folder, os.W_OK):
-        return
-    path = corpus.folder / KEPT
-    listed = [{name: getattr(f, name) for name in Fault.__dataclass_fields__} for f in faults]
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    kept = {"key": _key(corpus, max_seconds), "faults": listed}
-    temporary.write_text(json.dumps(kept), encoding="utf-8")
-    temporary.replace(path)
-
-
-def _key(corpus: Corpus, max_seconds: float) -> dict[str, Any]:
-    return {
-        "checks": CHECKS,
-        "hash": corpus.hash,
-        "files": _stamp(corpus),
-        "max_seconds": max_seconds,
-    }
-
-
-def _stamp(corpus: Corpus) -> str:
-    digest = hashlib.sha256()
-    for path in sorted({corpus.audio_path(u) for u in corpus if u.audio}, key=str):
-        try:
-            stat = (path or corpus.root).stat()
-            digest.update(f"{path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
-        except OSError:
-            digest.update(f"{path}|missing\n".encode())
-    return digest.hexdigest()[:16]
+    limit = DataSpec().max_seconds if max_seconds is None else max_seconds
+    found = examine(corpus, max_seconds=limit, progress=tick)
+    keep_examination(corpus, limit, found)
+    return found.faults, found.digests

@@ -68,7 +68,7 @@ def test_what_check_has_heard_training_need_not_hear_again(
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("listened again")
 
-    monkeypatch.setattr(corpora, "find_faults", refuse)
+    monkeypatch.setattr(corpora, "examine", refuse)
     assert corpora.known_faults(Corpus.open(prepared), 60.0, None) == []
     with pytest.raises(AssertionError, match="listened again"):
         corpora.known_faults(Corpus.open(prepared), 30.0, None)

@@ -9,6 +9,7 @@ from crosstone.data.faults.fault import (
     refuse_faulty,
 )
 from crosstone.data.faults.inventory import missing_counts
+from crosstone.data.faults.kept import keep_examination, kept_examination
 
 __all__ = [
     "WHOLE_CORPUS",
@@ -18,6 +19,8 @@ __all__ = [
     "examine",
     "find_faults",
     "format_faults",
+    "keep_examination",
+    "kept_examination",
     "missing_counts",
     "refuse_faulty",
 ]

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crosstone.data.audio import AudioFault
 from crosstone.data.corpus import Corpus
@@ -38,6 +40,8 @@ class Examination:
     """In the order of the corpus, those of the whole corpus first."""
     findings: dict[str, Any]
     """Counts and histograms, as JSON; see `examine`."""
+    digests: NDArray[np.int64]
+    """(N,) of the samples of each utterance, `Sound.digest`; 0 where nothing was heard."""
 
 
 def examine(
@@ -61,9 +65,19 @@ def examine(
     rows: dict[str, list[int]] = {identity: [] for identity in twice}
     lacking: dict[str, list[str]] = {"audio": [], "text": []}
     faults: list[Fault] = []
+    digests = np.zeros(len(corpus), np.int64)
+
+    @lru_cache(maxsize=1024)  # the stretches of a recording stand side by side
+    def is_there(audio: str) -> bool:
+        return (corpus.root / audio).is_file()
 
     def attend(utterance: Utterance) -> tuple[Utterance, list[Fault], Sound | None]:
-        return utterance, *_attend(corpus, utterance, max_seconds, listen)
+        if listen or utterance.audio is None:
+            return utterance, *_attend(corpus, utterance, max_seconds)
+        if is_there(utterance.audio):
+            return utterance, [], None
+        sentence = f"{corpus.root / utterance.audio}: no such file"
+        return utterance, [Fault(utterance.id, "missing", "error", sentence)], None
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         attended = (
@@ -83,6 +97,7 @@ def examine(
             faults += found
             if sound is not None:
                 sounds.add(sound)
+                digests[row] = sound.digest
             if progress is not None:
                 progress(row + 1, len(corpus))
     faults += [_same_id(identity, places) for identity, places in rows.items()]
@@ -116,7 +131,7 @@ def examine(
         "text": texts.findings(),
         **meetings.findings(corpus),
     }
-    return Examination(whole + faults, findings)
+    return Examination(whole + faults, findings, digests)
 
 
 def find_faults(
@@ -208,16 +223,12 @@ class _Texts:
 
 
 def _attend(
-    corpus: Corpus, utterance: Utterance, max_seconds: float, listen: bool
+    corpus: Corpus, utterance: Utterance, max_seconds: float
 ) -> tuple[list[Fault], Sound | None]:
     """The faults of the recording, and how it sounds where it can be heard."""
     path = corpus.audio_path(utterance)
     if path is None:
         return [], None
-    if not listen:
-        if path.is_file():
-            return [], None
-        return [Fault(utterance.id, "missing", "error", f"{path}: no such file")], None
     try:
         sound = hear(path, start=utterance.start, end=utterance.end, max_seconds=max_seconds)
     except AudioFault as error:
