@@ -14,32 +14,54 @@ from crosstone.data.audio import read_audio
 from crosstone.data.codebook import Codes
 from crosstone.data.corpus import Corpus
 from crosstone.data.text import tokenise
+from crosstone.data.utterance import Utterance
+from crosstone.data.votes import vote_shares
 from crosstone.errors import CorpusError
 from crosstone.sequence import Sequence as Padded
 
 IGNORED = -100
-"""Class or code of a place that no loss counts; a missing value is NaN."""
+"""Class or code of a place that no loss counts; a missing value or share is NaN."""
+
+Encoded = float | tuple[float, ...]
+"""A class number, a value, or a share of each class."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What an utterance's label becomes: a class number, or a value."""
+    """What an utterance's label becomes: a class number, a value, or shares of the classes."""
 
     name: str
     labels: tuple[str, ...] = ()
     """Class names in the order of their numbers; empty for a value."""
 
-    def encode(self, identity: str, label: str | float | None) -> float:
+    soft: bool = False
+    """Whether the raters' votes say how much of an utterance is of each class."""
+
+    def encode(self, utterance: Utterance) -> Encoded:
         """Class number or value, IGNORED or NaN where there is none.
 
-        Raises CorpusError for a label nobody knows or a value that is no number.
+        A soft target is the distribution of the votes, of the label alone where none was cast for a
+        class, NaN where there is no label either. Raises CorpusError for a label nobody knows or a
+        value that is no number.
         """
+        if not self.soft:
+            return self._hard(utterance)
+        shares = vote_shares(utterance.votes.get(self.name, {}), self.labels)
+        if shares is not None:
+            return shares
+        known = self._hard(utterance)
+        if known == IGNORED:
+            return (float("nan"),) * len(self.labels)
+        return tuple(float(number == known) for number in range(len(self.labels)))
+
+    def _hard(self, utterance: Utterance) -> float:
+        label = utterance.labels.get(self.name)
         if label is None:
             return IGNORED if self.labels else float("nan")
         if self.labels:
             if str(label) not in self.labels:
                 raise CorpusError(
-                    f"{identity}: label {self.name}={label!r} is not known, expected one of "
+                    f"{utterance.id}: label {self.name}={label!r} is not known, expected one of "
                     f"{', '.join(self.labels)}; correct it or list it in protocol.labels"
                 )
             return self.labels.index(str(label))
@@ -47,7 +69,7 @@ class Target:
             return float(label)
         except ValueError as error:
             raise CorpusError(
-                f"{identity}: expected a number as {self.name}, found {label!r}"
+                f"{utterance.id}: expected a number as {self.name}, found {label!r}"
             ) from error
 
 
@@ -58,7 +80,7 @@ class Item:
     id: str
     audio: NDArray[np.float32] | None
     text: NDArray[np.int64] | None
-    targets: Mapping[str, float] = field(default_factory=dict)
+    targets: Mapping[str, Encoded] = field(default_factory=dict)
     codes: NDArray[np.int64] | None = None
 
 
@@ -74,7 +96,7 @@ class Batch:
     """Token ids (B, T)."""
 
     targets: Mapping[str, Tensor]
-    """By target name, class numbers int64 or values float32, (B,)."""
+    """By target name, class numbers int64 or values float32, (B,), or shares float32, (B, C)."""
 
     codes: Tensor | None = None
     """Codeword of each frame, (B, T), IGNORED where there is none."""
@@ -168,18 +190,12 @@ class Items:
         self._cache: dict[int, NDArray[Any]] = {}
         texts: list[tuple[str, str]] = []
         self._text_of: dict[int, int] = {}
-        self._targets: list[dict[str, float]] = []
+        self._targets: list[dict[str, Encoded]] = []
         for i, utterance in enumerate(corpus):
             if tokenizer is not None and utterance.text:
                 self._text_of[i] = len(texts)
                 texts.append((utterance.id, utterance.text))
-            self._targets.append(
-                {t.name: t.encode(utterance.id, utterance.labels.get(t.name)) for t in targets}
-            )
-        for target in targets:
-            if target.labels:
-                for row in self._targets:
-                    row[target.name] = int(row[target.name])
+            self._targets.append({t.name: t.encode(utterance) for t in targets})
         unusable = [
             u.id
             for i, u in enumerate(corpus)

@@ -1,5 +1,6 @@
 """From utterances to tensors."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,23 @@ def test_labels_nobody_knows_are_refused(corpus: Corpus) -> None:
         Items(corpus, targets=[Target("emotion", ("sad", "calm"))])
     with pytest.raises(CorpusError, match="a: expected a number as emotion, found 'sad'"):
         Items(corpus, targets=[Target("emotion")])
+
+
+def test_soft_targets_are_shares_of_the_votes(corpus: Corpus) -> None:
+    def with_votes(utterance: Utterance) -> Utterance:
+        votes = {"a": {"x": ("sad",), "y": ("sad", "glad"), "z": ("bored",)}, "b": {"x": ("odd",)}}
+        raters = votes.get(utterance.id, {})
+        return dataclasses.replace(utterance, votes={"emotion": raters})
+
+    labels = ("glad", "sad")
+    items = Items(
+        corpus.relabelled(with_votes),
+        tokenizer=train_tokenizer(["the cat", "a dog"] * 9, 280),
+        targets=[Target("emotion", labels, soft=True)],
+    )
+    batch = collate([items[i] for i in range(3)])
+    shares = batch.targets["emotion"]
+    assert shares.dtype == torch.float32
+    assert shares[:2].tolist() == [[0.25, 0.75], [1.0, 0.0]]  # b's only vote is for no class
+    assert shares[2].isnan().all()
+    assert batch.to(torch.device("cpu"), torch.float64).targets["emotion"].dtype == torch.float64

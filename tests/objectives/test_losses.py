@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from crosstone.data.batch import IGNORED, Batch
 from crosstone.errors import ConfigError
+from crosstone.metrics import score_regression
 from crosstone.models import BaselineConfig, BaselineModel, CMTModel, CrossModalOutput, TaskOutput
 from crosstone.nn.heads import CodewordHead
 from crosstone.objectives import Orthogonality, Supervised
@@ -95,3 +96,89 @@ def test_orthogonality_needs_equal_widths_and_two_modalities(
     with pytest.raises(ConfigError, match="needs audio and text, this model has only audio"):
         Orthogonality().check(hears)
     Orthogonality().check(make_cmt())
+
+
+def soft_batch(shares: list[list[float]]) -> Batch:
+    return batch_of(torch.tensor(shares), [True] * len(shares), [True] * len(shares))
+
+
+def test_votes_by_hand() -> None:
+    """log p is -log 4 and log ¾; the third utterance has no target."""
+    logits = torch.tensor([[0.0, math.log(3.0)]] * 3)
+    batch = soft_batch([[0.5, 0.5], [0.0, 1.0], [math.nan, math.nan]])
+    entropy = {"soft_cross_entropy": 0.0, "kl": math.log(2)}
+    for criterion, own in entropy.items():
+        part = Supervised(head="emotion", criterion=criterion)
+        found = part(output(logits, logits), batch).parts["emotion"]
+        expected = 0.5 * math.log(4) + 0.5 * math.log(4 / 3) + math.log(4 / 3) - own
+        assert found.sum.item() == pytest.approx(expected)
+        assert found.count == part.counts(batch)["emotion"] == 2
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_votes_of_one_mind_are_a_hard_label(smoothing: float) -> None:
+    logits = torch.randn(4, 3, generator=torch.manual_seed(0))
+    targets = torch.tensor([2, IGNORED, 0, 1])
+    shares = [[0.0, 0.0, 1.0], [math.nan] * 3, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    hard = Supervised(head="emotion", criterion="cross_entropy", smoothing=smoothing)
+    soft = Supervised(head="emotion", criterion="soft_cross_entropy", smoothing=smoothing)
+    made = output(logits, logits)
+    expected = hard(made, batch_of(targets, [True] * 4, [True] * 4)).parts["emotion"]
+    found = soft(made, soft_batch(shares)).parts["emotion"]
+    torch.testing.assert_close(found.sum, expected.sum)
+    assert found.count == expected.count
+
+
+def test_kl_has_the_gradient_of_cross_entropy_and_is_0_at_the_votes() -> None:
+    shares = torch.tensor([[0.2, 0.8], [0.0, 1.0]])
+    gradients = []
+    for criterion in ("soft_cross_entropy", "kl"):
+        logits = torch.tensor([[0.3, -0.2], [1.0, 2.0]], requires_grad=True)
+        part = Supervised(head="emotion", criterion=criterion, smoothing=0.1)
+        part(output(logits, logits), soft_batch(shares.tolist())).parts["emotion"].sum.backward()
+        gradients.append(logits.grad)
+    torch.testing.assert_close(*gradients)
+    perfect = shares[:1].log()
+    part = Supervised(head="emotion", criterion="kl")
+    found = part(output(perfect, perfect), soft_batch(shares[:1].tolist())).parts["emotion"].sum
+    assert found.item() == pytest.approx(0.0, abs=1e-7)
+
+
+def ccc_part(values: list[float], targets: list[float]) -> tuple[float, float, torch.Tensor]:
+    """The loss of a batch, what it counts, and its gradient."""
+    made = torch.tensor(values, requires_grad=True)
+    part = Supervised(head="emotion", criterion="ccc")
+    batch = batch_of(torch.tensor(targets), [True] * len(values), [True] * len(values))
+    found = part(output(made[:, None], made), batch).parts["emotion"]
+    assert found.count == part.counts(batch)["emotion"]
+    found.sum.backward()
+    assert made.grad is not None
+    return found.sum.item(), found.count, made.grad
+
+
+def test_ccc_is_that_of_the_metrics() -> None:
+    values, targets = [0.5, 2.0, 9.0, -1.0, 1.5], [1.0, 3.0, math.nan, -2.0, 0.0]
+    loss, count, gradient = ccc_part(values, targets)
+    rows = [0, 1, 3, 4]
+    scores = score_regression([targets[i] for i in rows], [values[i] for i in rows])
+    assert loss == pytest.approx(1 - scores["ccc"], abs=1e-6)
+    assert count == 1
+    assert gradient[2] == 0
+    assert gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    "values,targets,expected",
+    [
+        ([1.0, 2.0], [3.0, 3.0], (1.0, 1.0)),  # a constant target
+        ([3.0, 3.0], [3.0, 3.0], (1.0, 1.0)),
+        ([1.0, 2.0], [5.0, math.nan], (0.0, 0.0)),
+        ([1.0, 2.0], [math.nan, math.nan], (0.0, 0.0)),
+    ],
+)
+def test_ccc_of_what_has_no_spread_teaches_nothing(
+    values: list[float], targets: list[float], expected: tuple[float, float]
+) -> None:
+    loss, count, gradient = ccc_part(values, targets)
+    assert (loss, count) == pytest.approx(expected)
+    assert not gradient.any()
