@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from crosstone.metrics import (
     predicted_classes,
 )
 from crosstone.scoring.clusters import MIN_SPEAKERS, Clusters, Unit, choose_clusters
+from crosstone.scoring.embeddings import ge2e_by_run
 from crosstone.scoring.measures import PER_CLASS, measure
 from crosstone.scoring.predictions import Predictions, read_predictions
 from crosstone.scoring.trials import Trials, read_trials
@@ -182,7 +183,7 @@ def score_predictions(
         predictions = read_trials(path, split=split)
     else:
         predictions = read_predictions(path, labels=protocol.get("labels") or None, split=split)
-    return score_columns(
+    scores = score_columns(
         predictions,
         source,
         facts,
@@ -191,6 +192,19 @@ def score_predictions(
         level=level,
         seed=seed,
     )
+    asked = protocol.get("ge2e_seed")
+    return scores if asked is None else _with_ge2e(scores, path.parent, int(asked))
+
+
+def _with_ge2e(scores: Scores, folder: Path, seed: int) -> Scores:
+    """The same with `ge2e_eer` beside, as a mean over runs without an interval."""
+    rates, note = ge2e_by_run(folder, [run[:2] for run in scores.runs], seed)
+    metrics = dict(scores.metrics)
+    if rates:
+        mean, none = float(np.mean(rates)), Interval(math.nan, math.nan, math.nan)
+        bare = Interval(mean, math.nan, math.nan)
+        metrics["ge2e_eer"] = Metric(mean=bare, pooled=none, runs=tuple(rates))
+    return replace(scores, metrics=metrics, notes=(*scores.notes, note))
 
 
 def score_columns(
