@@ -84,6 +84,11 @@ class ProtocolSpec:
     """Numeric labels that make the target: the name of the highest one, where it is above 0 and no
     other is as high; other utterances are left out and counted."""
 
+    ambiguous: Literal["drop", "train"] = "drop"
+    """What becomes of utterances without a majority, whose label is absent or one that no rater
+    chose. train: where a rater voted for one of `labels`, they train by their votes, if neither
+    they nor others of their unit test or validate; they are never scored."""
+
     split: str | None = None
     """Only the utterances of this part of the corpus's own partition."""
 
@@ -168,6 +173,11 @@ class ProtocolSpec:
         faults = []
         if self.task != "classification" and (self.labels or self.label_map or self.scales):
             faults.append("labels, label_map and scales are for task classification")
+        if self.ambiguous == "train" and not self.labels:
+            faults.append(
+                "ambiguous=train expects the classes by name in labels, found none; without them "
+                "what the raters did not agree on would be a class of its own"
+            )
         lost = sorted({new for new in self.label_map.values() if new not in self.labels})
         if self.labels and lost:
             faults.append(f"label_map merges into {', '.join(lost)}, which labels does not name")

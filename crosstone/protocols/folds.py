@@ -70,7 +70,14 @@ def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> Plan:
                 f"{' and '.join(empty)}; correct the protocol's units or labels"
             )
     found = _found(view, sides)
+    sides = [_with_ambiguous(parts, view, spec) for parts in sides]
     notes = check_sides(view.corpus, sides, spec)
+    if view.num_ambiguous:
+        notes.append(
+            f"{view.num_ambiguous:,} ambiguous utterances, on which no majority of the raters "
+            "agrees, train by their votes wherever their unit neither tests nor validates, and are "
+            "never scored"
+        )
     checked = compare_counts(found, spec)
     folds = tuple(
         Fold(
@@ -102,18 +109,19 @@ def _asked(
 
 def _found(view: View, sides: Sequence[Mapping[str, Rows]]) -> Counts:
     splits = {part: len(rows) for part, rows in sides[0].items()} if len(sides) == 1 else {}
+    targets, units = (column[view.scorable] for column in (view.targets, view.units))
     return Counts(
-        utterances=len(view.corpus),
-        labels=dict(sorted(Counter(map(str, view.targets)).items())),
-        units=dict(sorted(Counter(map(str, view.units)).items())),
+        utterances=len(view.scorable),
+        labels=dict(sorted(Counter(map(str, targets)).items())),
+        units=dict(sorted(Counter(map(str, units)).items())),
         splits=splits,
     )
 
 
 def _sides(view: View, spec: ProtocolSpec) -> list[dict[str, Rows]]:
-    """For each fold, rows by train, valid and test."""
+    """For each fold, rows by train, valid and test, of those that may be scored."""
     if spec.kind == "predefined":
-        splits = view.corpus.splits
+        splits = view.corpus.splits[view.scorable]
         named = {part: np.flatnonzero(splits == part) for part in ("train", "valid", "test")}
         return [_with_validation(named, view, spec)]
     if spec.kind == "trials" and not spec.test_units:
@@ -127,8 +135,8 @@ def _sides(view: View, spec: ProtocolSpec) -> list[dict[str, Rows]]:
     if spec.test_units:
         return [_with_validation(_named(view, names, spec), view, spec)]
     parts = _test_parts(view, names, spec)
-    tests = [np.flatnonzero(np.isin(view.units, part)) for part in parts]
-    everything = np.arange(len(view.corpus))
+    tests = [np.flatnonzero(np.isin(view.units[view.scorable], part)) for part in parts]
+    everything = view.scorable
     sides = []
     for index, test in enumerate(tests):
         valid = _NONE
@@ -146,6 +154,18 @@ def _with_validation(parts: dict[str, Rows], view: View, spec: ProtocolSpec) -> 
     return parts
 
 
+def _with_ambiguous(parts: dict[str, Rows], view: View, spec: ProtocolSpec) -> dict[str, Rows]:
+    """The same with the ambiguous of other units than are tested or validated on the training
+    side."""
+    rows = view.ambiguous
+    if spec.kind == "predefined":
+        rows = rows[view.corpus.splits[rows] == "train"]
+    held_out = np.concatenate([view.units[parts["valid"]], view.units[parts["test"]]])
+    named = {*map(str, held_out), *spec.valid_units, *spec.test_units}
+    rows = rows[~np.isin(view.units[rows], list(named))]
+    return {**parts, "train": np.concatenate([parts["train"], rows])}
+
+
 def _named(view: View, names: Sequence[str], spec: ProtocolSpec) -> dict[str, Rows]:
     """The rows of units given by name; without training units, all others train."""
     faults = []
@@ -158,7 +178,8 @@ def _named(view: View, names: Sequence[str], spec: ProtocolSpec) -> dict[str, Ro
             f"{'; '.join(faults)}; the corpus has {', '.join(names[:12])}"
             f"{' …' if len(names) > 12 else ''}"
         )
-    valid, test = (np.isin(view.units, list(u)) for u in (spec.valid_units, spec.test_units))
+    units = view.units[view.scorable]
+    valid, test = (np.isin(units, list(u)) for u in (spec.valid_units, spec.test_units))
     return {
         "train": np.flatnonzero(~valid & ~test),
         "valid": np.flatnonzero(valid),
@@ -196,7 +217,7 @@ def _split(
     view: View, rows: Rows | None, parts: int, spec: ProtocolSpec
 ) -> list[tuple[Rows, Rows]]:
     """The rows, or all, in so many parts of whole units: for each, the other rows and its own."""
-    rows = np.arange(len(view.corpus)) if rows is None else rows
+    rows = view.scorable if rows is None else rows
     targets, units = view.targets[rows].astype(str), view.units[rows].astype(str)
     counts = np.unique(targets, return_counts=True)[1]
     can_stratify = spec.task == "classification" and counts.min() >= parts
@@ -225,7 +246,9 @@ def _thinned(rows: Rows, view: View, spec: ProtocolSpec) -> Rows:
     rng = np.random.default_rng([spec.fold_seed, len(view.corpus)])
     kept: list[Any] = []
     targets = view.targets[rows]
-    for name in sorted(set(targets)) if spec.task == "classification" else [None]:
+    # the ambiguous last, so that what is drawn of the others does not depend on them
+    names = sorted(set(targets), key=lambda name: (not name, name))
+    for name in names if spec.task == "classification" else [None]:
         members = rows if name is None else rows[targets == name]
         count = max(1, round(spec.train_fraction * len(members)))
         kept.append(rng.permutation(members)[:count])

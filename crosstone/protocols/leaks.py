@@ -17,7 +17,8 @@ _SHOWN = 6
 def check_sides(
     corpus: Corpus, sides: Sequence[Mapping[str, Rows]], spec: ProtocolSpec
 ) -> list[str]:
-    """A sentence for each column that stands on both sides, as the protocol permits.
+    """A sentence for each column that stands on both sides, as the protocol permits, and one where
+    unknown speakers keep anyone from knowing.
 
     sides: for each fold, rows by train, valid and test. Raises CorpusError that names every group
     and speaker, of all folds, that tests and also trains or validates without permission.
@@ -39,6 +40,12 @@ def check_sides(
             faults.append(_refusal(column, found, len(sides), spec))
     if faults:
         raise CorpusError(f"{corpus.name}: the folds leak: " + "\n  ".join(faults))
+    unknown = int((_column(corpus, "speaker") == "").sum())
+    if unknown:
+        notes.append(
+            f"speakers are unknown for {unknown:,} of {len(corpus):,} utterances, so whether one "
+            "stands in train and test cannot be checked"
+        )
     return notes
 
 

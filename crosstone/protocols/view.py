@@ -18,7 +18,8 @@ PARTS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Merging:
-    """Gives an utterance the label that a protocol predicts, made from the corpus's own."""
+    """Gives an utterance the label that a protocol predicts, made from the corpus's own, and what
+    is merged in the label also in the votes."""
 
     target: str
     merged: tuple[tuple[str, str], ...] = ()
@@ -35,7 +36,17 @@ class Merging:
         for old, new in self.merged:
             if label == old:
                 labels[self.target] = new
-        return dataclasses.replace(utterance, labels=labels)
+        return dataclasses.replace(utterance, labels=labels, votes=self._votes(utterance))
+
+    def _votes(self, utterance: Utterance) -> Mapping[str, Mapping[str, tuple[str | float, ...]]]:
+        if not self.merged or self.target not in utterance.votes:
+            return utterance.votes
+        into: dict[str | float, str] = dict(self.merged)
+        merged = {
+            rater: tuple(into.get(choice, choice) for choice in chosen)
+            for rater, chosen in utterance.votes[self.target].items()
+        }
+        return {**utterance.votes, self.target: merged}
 
     def _highest(self, labels: Mapping[str, str | float]) -> str | None:
         values = {name: float(labels[name]) for name in self.scales if name in labels}
@@ -61,12 +72,25 @@ class View:
     """The utterances that a protocol is about, and what it left out."""
 
     corpus: Corpus
+    """First those that may be scored, then those that may only train."""
     units: NDArray[np.object_]
     """(N,) the unit of each, as the protocol names it."""
     targets: NDArray[np.object_]
-    """(N,) the label of each as text; "" for trials."""
+    """(N,) the label of each as text; "" for trials and for the ambiguous."""
     left_out: Mapping[str, int]
     """Reason → utterances."""
+    num_ambiguous: int = 0
+    """Utterances, the last ones, that may only train (`ProtocolSpec.ambiguous`)."""
+
+    @property
+    def scorable(self) -> NDArray[np.int64]:
+        """Rows that may be scored."""
+        return np.arange(len(self.corpus) - self.num_ambiguous)
+
+    @property
+    def ambiguous(self) -> NDArray[np.int64]:
+        """Rows that may only train."""
+        return np.arange(len(self.corpus) - self.num_ambiguous, len(self.corpus))
 
 
 def protocol_view(corpus: Corpus, spec: ProtocolSpec) -> View:
@@ -91,12 +115,17 @@ def protocol_view(corpus: Corpus, spec: ProtocolSpec) -> View:
     units = _units(corpus, spec)
     keep = _placed(corpus, units, spec, left_out)
     targets = np.full(len(corpus), "", dtype=object)
+    ambiguous = np.zeros(len(corpus), dtype=np.bool_)
     if spec.task != "verification":
         targets = _targets(corpus, spec)
-        keep = _asked_for(corpus, targets, keep, spec, left_out)
-    rows = np.flatnonzero(keep)
-    chosen = corpus if len(rows) == len(corpus) else corpus.select(rows)
-    return View(chosen, units[rows], targets[rows], dict(sorted(left_out.items())))
+        if spec.ambiguous == "train":
+            ambiguous = keep & _learnable(corpus, targets, spec)
+            targets[ambiguous] = ""
+        keep = _asked_for(corpus, targets, keep & ~ambiguous, spec, left_out)
+    rows = np.concatenate([np.flatnonzero(keep), np.flatnonzero(ambiguous)])
+    chosen = corpus if keep.all() else corpus.select(rows)
+    left = dict(sorted(left_out.items()))
+    return View(chosen, units[rows], targets[rows], left, int(ambiguous.sum()))
 
 
 def labelled_view(corpus: Corpus, spec: ProtocolSpec) -> View:
@@ -187,6 +216,20 @@ def _targets(corpus: Corpus, spec: ProtocolSpec) -> NDArray[np.object_]:
     """(N,) labels as text, None where there is none."""
     values = [utterance.labels.get(spec.target) for utterance in corpus]
     return np.array([None if value is None else str(value) for value in values], dtype=object)
+
+
+def _learnable(
+    corpus: Corpus, targets: NDArray[np.object_], spec: ProtocolSpec
+) -> NDArray[np.bool_]:
+    """Which utterances have no majority, but a vote for a class; their label, where they have one,
+    is none that a rater chose, such as IEMOCAP's xxx."""
+    found = np.zeros(len(corpus), dtype=np.bool_)
+    for i, utterance in enumerate(corpus):
+        if targets[i] not in spec.labels:
+            votes = utterance.votes.get(spec.target, {})
+            chosen = {str(choice) for each in votes.values() for choice in each}
+            found[i] = targets[i] not in chosen and not chosen.isdisjoint(spec.labels)
+    return found
 
 
 def _asked_for(

@@ -85,6 +85,14 @@ def test_utterances_as_units_admit_everything(made: Any) -> None:
     assert [note.split(" stand")[0] for note in notes] == ["1 group (g)", "2 speakers (s0, s1)"]
 
 
+def test_unknown_speakers_are_said(made: Any) -> None:
+    corpus = made(rows_of(("train", "g1", "a"), ("train", "g1", None), ("test", "g2", None)))
+    assert plan_folds(corpus, ProtocolSpec(kind="predefined")).notes == (
+        "speakers are unknown for 2 of 3 utterances, so whether one stands in train and test "
+        "cannot be checked",
+    )
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     cells=st.lists(

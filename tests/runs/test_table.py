@@ -34,4 +34,6 @@ def test_unit_follows_the_columns(
     assert (tree["unit"], tree["folds"], tree["permits"]) == (unit, folds, permits)
     corpus = Corpus.open(tmp_path / "out" / "corpus")
     spec = ProtocolSpec(target="mood", unit=unit, folds=folds, permits=tuple(permits))
-    assert bool(plan_folds(corpus, spec).notes) is bool(permits)
+    notes = plan_folds(corpus, spec).notes
+    assert any("as the protocol permits" in note for note in notes) is bool(permits)
+    assert any("speakers are unknown" in note for note in notes) is ("speaker" not in columns)
