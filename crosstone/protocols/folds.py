@@ -160,9 +160,8 @@ def _with_ambiguous(parts: dict[str, Rows], view: View, spec: ProtocolSpec) -> d
     rows = view.ambiguous
     if spec.kind == "predefined":
         rows = rows[view.corpus.splits[rows] == "train"]
-    held_out = np.concatenate([view.units[parts["valid"]], view.units[parts["test"]]])
-    named = {*map(str, held_out), *spec.valid_units, *spec.test_units}
-    rows = rows[~np.isin(view.units[rows], list(named))]
+    held_out = {*view.units[parts["valid"]], *view.units[parts["test"]]}
+    rows = rows[~np.isin(view.units[rows], list(held_out))]
     return {**parts, "train": np.concatenate([parts["train"], rows])}
 
 
@@ -243,7 +242,7 @@ def _thinned(rows: Rows, view: View, spec: ProtocolSpec) -> Rows:
     """A share of the rows, class by class, drawn by the fold seed."""
     if spec.train_fraction == 1.0:
         return rows
-    rng = np.random.default_rng([spec.fold_seed, len(view.corpus)])
+    rng = np.random.default_rng([spec.fold_seed, len(view.scorable)])
     kept: list[Any] = []
     targets = view.targets[rows]
     # the ambiguous last, so that what is drawn of the others does not depend on them

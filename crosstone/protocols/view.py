@@ -137,6 +137,7 @@ def labelled_view(corpus: Corpus, spec: ProtocolSpec) -> View:
         spec,
         kind="grouped-kfold",
         unit="utterance",
+        ambiguous="drop",
         selection="last",
         permits=(),
         train_units=(),
