@@ -57,8 +57,9 @@ def _made(
         yield "left out: " + ", ".join(f"{n:,} {why}" for why, n in left_out.items())
     spread = scores["intervals"]
     scored = scores.get("scored", "test")
+    noun = "trials" if scores["task"] == "verification" else "items"
     yield (
-        f"{scores['items']:,} items{'' if scored == 'test' else f', {scored}: no test result'}; "
+        f"{scores['items']:,} {noun}{'' if scored == 'test' else f', {scored}: no test result'}; "
         f"intervals over {spread['clusters']} {spread['by']}s"
     )
     for note in (*(corpus.get("incomplete") or ()), *(protocol.get("notes") or ())):

@@ -122,7 +122,9 @@ def making(comparison: Comparison) -> list[Block]:
     corpus = best.corpus
     speakers = len({s for s in scores.predictions.speakers if s})
     groups = len({g for g in scores.predictions.groups if g})
-    scored = f"{scores.num_items:,} items"
+    scored = count(
+        scores.num_items, "trial" if scores.predictions.task == "verification" else "item"
+    )
     if speakers or groups:
         parts = [count(speakers, "speaker")] * bool(speakers) + [count(groups, "group")] * bool(
             groups

@@ -9,6 +9,7 @@ from typing import Any
 from crosstone.reports import evidence, results
 from crosstone.reports.comparison import Comparison, comparisons, read_systems
 from crosstone.reports.curves import Probe, read_logs, read_probe
+from crosstone.reports.detection import detection
 from crosstone.reports.findings import findings
 from crosstone.reports.page import Block, Heading, Page
 from crosstone.reports.published import published
@@ -62,6 +63,7 @@ def write_report(
         if len(found) == 1:
             blocks += evidence.probes(probes)
         blocks += evidence.confusions(comparison, f"r{index}")
+        blocks += detection(comparison, f"r{index}")
         blocks += evidence.learning(comparison, f"r{index}")
         blocks += evidence.making(comparison)
     if len(found) > 1:

@@ -32,7 +32,7 @@ from crosstone.reports.wording import (
 _COLUMNS = (
     *("wa", "ua", "macro_f1", "weighted_f1", "ece"),
     *("mae", "pearson", "ccc", "acc7_round", "acc5", "acc2_nonneg", "acc2_nonzero"),
-    *("eer", "min_dcf"),
+    *("eer", "min_dcf", "ge2e_eer"),
 )
 """The metrics of a table; scores.json holds all."""
 
@@ -214,8 +214,9 @@ def _results_table(comparison: Comparison, averaged: bool) -> Table:
     best = comparison.best
     utterances = best.corpus.get("utterances")
     size = f"{utterances:,} utterances, " if isinstance(utterances, int) else ""
+    noun = "trials " if best.scores.predictions.task == "verification" else ""
     caption = (
-        f"{question(comparison)} ({size}{best.scores.num_items:,} scored, hash "
+        f"{question(comparison)} ({size}{best.scores.num_items:,} {noun}scored, hash "
         f"{str(best.corpus.get('hash') or 'not stated')[:16]}); "
         f"{common('protocol', (protocol_name(s.protocol) for s in comparison.systems))}; "
         f"{common('selection', (selection_rule(s.protocol) for s in comparison.systems))}."
@@ -239,7 +240,7 @@ def _warnings(systems: Sequence[System]) -> list[Block]:
             "‡ Transductive: adapted, without labels, also on the groups that are scored."
         )
     said = [sentence for s in systems for sentence in remarks(s.corpus, s.protocol)]
-    sentences += [f"{sentence}." for sentence in dict.fromkeys(said)]
+    sentences += [s if s.endswith("?") else f"{s}." for s in dict.fromkeys(said)]
     return [Notes(tuple(sentences))] if sentences else []
 
 

@@ -28,6 +28,7 @@ METRICS = {
     "aurc": "AURC",
     "eer": "EER",
     "min_dcf": "minDCF (0.01)",
+    "ge2e_eer": "EER of CTAL's draw",
 }
 """Metrics by what a reader calls them; others by their own names."""
 
@@ -76,8 +77,9 @@ def protocol_counts(protocol: Mapping[str, Any]) -> str:
     """How many train, validate and are scored in a fold, and how that compares with a whole copy;
     "" where neither is stated."""
     counts, folds = protocol.get("counts") or {}, int(protocol.get("folds") or 1)
+    tested = "tested in trials" if protocol.get("task") == "verification" else "scored"
     said = ", ".join(
-        f"{round(number / folds):,} {part if part in ('train', 'valid') else 'scored'}"
+        f"{round(number / folds):,} {part if part in ('train', 'valid') else tested}"
         for part, number in counts.items()
     )
     if said and folds > 1:

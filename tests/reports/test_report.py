@@ -398,4 +398,4 @@ def test_verification_is_reported_by_its_error_rate(tmp_path: Path) -> None:
     text = report_text(tmp_path / "report", folders)
     assert "strong has the lowest EER, 0." in text
     assert "minDCF (0.01)" in text
-    assert "153 items of 6 speakers" in text
+    assert "153 trials of 6 speakers" in text
