@@ -128,3 +128,49 @@ def test_recipes_that_cannot_be(overrides: list[str], said: str) -> None:
         load_recipe(
             "twokey-pretrain", ["objectives.masked_text=null", "objectives.masked_audio=null"]
         )
+
+
+@pytest.mark.parametrize(
+    "overrides,fault",
+    [
+        (
+            ["objectives.supervised.criterion=ccc"],
+            "criterion: ccc does not fit protocol.task=classification, which expects cross_entropy "
+            "or soft_cross_entropy or kl",
+        ),
+        (
+            ["protocol.task=regression", "objectives.supervised.criterion=kl"],
+            "criterion: kl does not fit protocol.task=regression, which expects mse or l1 or ccc",
+        ),
+        (
+            ["protocol.task=regression", "objectives.supervised.smoothing=0.1"],
+            "smoothing is for classes, not for a value",
+        ),
+        (["objectives.supervised.smoothing=1"], r"smoothing expects a share in \[0, 1\), found 1"),
+        (
+            ["protocol.ambiguous=train", "protocol.labels=[sad, glad]"],
+            "cross_entropy learns from labels, and these have none; choose "
+            "objectives.supervised.criterion soft_cross_entropy or kl",
+        ),
+        (
+            [
+                "protocol.task=regression",
+                "objectives.supervised.criterion=ccc",
+                "training.batch_size=8",
+                "training.micro_batch_size=4",
+            ],
+            "batch_size of at least 2 in one piece, found batch_size 8 and micro_batch_size 4",
+        ),
+        (
+            [
+                "protocol.task=regression",
+                "objectives.supervised.criterion=ccc",
+                "training.batch_size=1",
+            ],
+            "at least 2 in one piece, found batch_size 1",
+        ),
+    ],
+)
+def test_losses_that_do_not_fit_are_refused(overrides: list[str], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        load_recipe("cmt-base-finetune", overrides)

@@ -11,11 +11,6 @@ from crosstone.models.task import TaskOutput
 from crosstone.objectives.base import Loss, Part, at_least_single, nothing
 
 Criterion = Literal["cross_entropy", "soft_cross_entropy", "kl", "mse", "l1", "ccc"]
-CRITERIA: dict[str, tuple[Criterion, ...]] = {
-    "classification": ("cross_entropy", "soft_cross_entropy", "kl"),
-    "regression": ("mse", "l1", "ccc"),
-}
-"""By task, the usual one first."""
 SOFT: tuple[Criterion, ...] = ("soft_cross_entropy", "kl")
 """Those whose targets are shares of the classes."""
 

@@ -11,6 +11,15 @@ from crosstone.protocols import ProtocolSpec, named_protocol
 from crosstone.training import OptimSpec, TrainingSpec
 
 Stage = Literal["pretrain", "adapt", "finetune"]
+Criterion = Literal["cross_entropy", "soft_cross_entropy", "kl", "mse", "l1", "ccc"]
+CRITERIA: dict[str, tuple[Criterion, ...]] = {
+    "classification": ("cross_entropy", "soft_cross_entropy", "kl"),
+    "regression": ("mse", "l1", "ccc"),
+    "verification": ("cross_entropy",),
+}
+"""The losses of each task, the usual one first."""
+SOFT: tuple[Criterion, ...] = ("soft_cross_entropy", "kl")
+"""Those that learn from the raters' votes."""
 RECIPES = Path(__file__).parent.parent / "recipes"
 """The shipped recipes."""
 
@@ -105,10 +114,19 @@ class MaskedAudioSpec:
 class SupervisedSpec:
     """The loss on the protocol's target."""
 
-    criterion: Literal["auto", "cross_entropy", "mse", "l1"] = "auto"
-    """auto: cross entropy for classes, squared error for a value (CMT 2022, §3.4)."""
+    criterion: Literal["auto"] | Criterion = "auto"
+    """auto: cross entropy for classes, squared error for a value (CMT 2022, §3.4).
+    soft_cross_entropy and kl learn from the votes, each rater's one vote spread over the classes he
+    chose, and where there are none from the label. ccc is 1 less the concordance of each batch."""
+
+    smoothing: float = 0.0
+    """Of classes: the share of every target that is spread evenly over all."""
 
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.smoothing < 1:
+            raise ConfigError(f"smoothing expects a share in [0, 1), found {self.smoothing}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +191,7 @@ class Recipe:
             faults.append(f"{self.stage} needs objectives.masked_text or objectives.masked_audio")
         if self.stage == "finetune" and self.data.transductive:
             faults.append("data.transductive is for stages without labels, not for finetune")
+        faults += self._faults_of_criterion()
         if self.protocol is None and len(self.seeds) > 1:
             faults.append("seeds: a stage without protocol is one run, so expected one seed")
         if self.final_model and self.optim.schedule == "plateau":
@@ -181,6 +200,42 @@ class Recipe:
             faults.append("seeds: expected at least one, found none")
         if faults:
             raise ConfigError("; ".join(faults))
+
+    @property
+    def criterion(self) -> Criterion | None:
+        """The loss on the protocol's target; None where no label is asked for."""
+        if self.protocol is None or self.objectives.supervised is None:
+            return None
+        asked = self.objectives.supervised.criterion
+        return CRITERIA[self.protocol.task][0] if asked == "auto" else asked
+
+    def _faults_of_criterion(self) -> list[str]:
+        asked, protocol, training = self.objectives.supervised, self.protocol, self.training
+        if asked is None or protocol is None:
+            return []
+        faults, known = [], CRITERIA[protocol.task]
+        if self.criterion not in known:
+            faults.append(
+                f"objectives.supervised.criterion: {self.criterion} does not fit "
+                f"protocol.task={protocol.task}, which expects {' or '.join(known)}"
+            )
+        if asked.smoothing and protocol.task == "regression":
+            faults.append("objectives.supervised.smoothing is for classes, not for a value")
+        if protocol.ambiguous == "train" and self.criterion not in SOFT:
+            faults.append(
+                f"protocol.ambiguous=train: {self.criterion} learns from labels, and these have "
+                f"none; choose objectives.supervised.criterion {' or '.join(SOFT)}"
+            )
+        if self.criterion == "ccc":
+            micro = training.micro_batch_size or training.batch_size
+            if micro < training.batch_size or training.batch_size < 2:
+                faults.append(
+                    "objectives.supervised.criterion=ccc is a statistic of the whole batch, so it "
+                    "expects batch_size of at least 2 in one piece, found batch_size "
+                    f"{training.batch_size} and micro_batch_size {training.micro_batch_size}; "
+                    "leave micro_batch_size out, or choose mse"
+                )
+        return faults
 
     @property
     def title(self) -> str:
