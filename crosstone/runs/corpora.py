@@ -16,6 +16,7 @@ from crosstone.data.faults import (
     refuse_faulty,
 )
 from crosstone.errors import ConfigError, CorpusError
+from crosstone.runs.facts import brief
 from crosstone.runs.recipe import DataSpec, Recipe
 
 _LOG = logging.getLogger(__name__)
@@ -42,9 +43,8 @@ def open_corpus(recipe: Recipe, progress: Progress | None = None) -> tuple[Corpu
             raise CorpusError(
                 f"{whole.name}: no utterance in split '{split}'; the corpus has {there}"
             )
-    for fault in faults:
-        if fault.kind == "incomplete":
-            _LOG.warning("%s", fault.sentence)
+    for sentence in brief([f.sentence for f in faults if f.kind == "incomplete"]):
+        _LOG.warning("%s", sentence)
     ids = set(corpus.ids)
     sound = refuse_faulty(corpus, [f for f in faults if f.id in ids], recipe.data.skip_faulty)
     return sound, len(corpus) - len(sound)

@@ -1,5 +1,6 @@
 """What run.json says of corpus and protocol, so that every table can print it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from crosstone.data.corpus import Corpus
@@ -16,8 +17,16 @@ def corpus_facts(corpus: Corpus) -> dict[str, Any]:
         "utterances": len(corpus),
         "copy": {"hash": whole.hash, "utterances": len(whole)},
         "ceilings": corpus.extras.get("ceilings"),
-        "incomplete": list(corpus.extras.get("incomplete") or ()),
+        "incomplete": brief(corpus.extras.get("incomplete") or ()),
     }
+
+
+def brief(incomplete: Sequence[str]) -> list[str]:
+    """The first of the counts that a copy lacks, and how many more there are."""
+    if len(incomplete) < 2:
+        return list(incomplete)
+    first = incomplete[0].rsplit(";", 1)[0]
+    return [f"{first}; {len(incomplete) - 1} more counts differ (crosstone check lists them)"]
 
 
 def protocol_facts(spec: ProtocolSpec, plan: Plan, transductive: bool) -> dict[str, Any]:
