@@ -61,7 +61,7 @@ class TaskConfig(PreTrainedConfig):
     """Kinds of utterance met in training: "audio", "text", "audio+text"."""
 
     history: list[dict[str, Any]] | None = None
-    """One entry a stage: stage, corpus, hash, utterances, groups, speakers, transductive, seed."""
+    """One entry a stage: what it was and saw, as `runs.provenance.Stage` lists it."""
 
     def __post_init__(self, **kwargs: Any) -> None:
         if isinstance(self.backbone_config, dict):

@@ -174,12 +174,13 @@ def from_encoders(
     return model
 
 
-def history_of(source: Path | str) -> list[dict[str, Any]]:
-    """What a crosstone encoder's stages have seen; nothing for a built-in or released one."""
+def encoder_folder(source: Path | str) -> tuple[TaskConfig, Path] | None:
+    """Config and folder of an encoder that is a crosstone model; None for any other."""
     if str(source) in BUILTIN_AUDIO or str(source) in BUILTIN_TEXT:
-        return []
-    config = _config(_located(source))
-    return list(config.history or []) if isinstance(config, TaskConfig) else []
+        return None
+    located = _located(source)
+    config = _config(located)
+    return (config, Path(located)) if isinstance(config, TaskConfig) else None
 
 
 def max_tokens(config: PreTrainedConfig) -> int:

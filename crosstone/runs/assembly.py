@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig
 
@@ -21,7 +22,6 @@ from crosstone.models.towers import (
     BUILTIN_TEXT,
     audio_tower,
     from_encoders,
-    history_of,
     text_tower,
 )
 from crosstone.nn.encoders import AudioEncoder
@@ -33,7 +33,8 @@ from crosstone.objectives import (
     Orthogonality,
     Supervised,
 )
-from crosstone.runs.recipe import ModelSpec, Recipe
+from crosstone.runs.provenance import Stage, stages_of_encoders, stages_of_model
+from crosstone.runs.recipe import SOFT, ModelSpec, Recipe
 
 _HEARS = ("cmt", "audio", "shallow")
 _READS = ("cmt", "text", "shallow")
@@ -48,6 +49,8 @@ class Assembly:
     objective: Objectives
     target: Target | None
     codebook: Codebook | None
+    past: list[Stage]
+    """What the stages before this one have seen, those of its encoders included."""
 
 
 def assemble(recipe: Recipe, corpus: Corpus, init: Path | None, seed: int) -> Assembly:
@@ -74,16 +77,21 @@ def assemble(recipe: Recipe, corpus: Corpus, init: Path | None, seed: int) -> As
     model = build_task(backbone, heads)
     if init is not None:
         load_backbone(model, init)
-    model.config.history = earlier_stages(recipe.model, init)
-    return Assembly(model, tokenizer, _objectives(recipe, model, tokenizer), target, codebook)
+    return Assembly(
+        model,
+        tokenizer,
+        _objectives(recipe, model, tokenizer),
+        target,
+        codebook,
+        earlier_stages(recipe.model, init),
+    )
 
 
-def earlier_stages(spec: ModelSpec, init: Path | None) -> list[dict[str, Any]]:
+def earlier_stages(spec: ModelSpec, init: Path | None) -> list[Stage]:
     """What the stages before this one have seen, those of its encoders included."""
     if init is not None:
-        return list(read_task_config(init).history or [])
-    sources = [s for s in (spec.audio_encoder, spec.text_encoder) if s is not None]
-    return [entry for source in dict.fromkeys(sources) for entry in history_of(source)]
+        return stages_of_model(init)
+    return stages_of_encoders([spec.audio_encoder, spec.text_encoder])
 
 
 def find_target(recipe: Recipe, corpus: Corpus) -> Target | None:
@@ -99,7 +107,13 @@ def find_target(recipe: Recipe, corpus: Corpus) -> Target | None:
             f"protocol.target '{protocol.target}': expected at least two classes, found "
             f"{', '.join(labels) or 'none'}; is it a value (protocol.task=regression)?"
         )
-    return Target(protocol.target, labels)
+    soft = recipe.criterion in SOFT
+    if soft and not any(utterance.votes.get(protocol.target) for utterance in corpus):
+        raise ConfigError(
+            f"objectives.supervised.criterion: {recipe.criterion} learns from votes on "
+            f"'{protocol.target}', but {corpus.name} has none; choose cross_entropy"
+        )
+    return Target(protocol.target, labels, soft)
 
 
 def _tokenizer(spec: ModelSpec, corpus: Corpus, init: Path | None) -> Any:
@@ -237,20 +251,18 @@ def _objectives(recipe: Recipe, model: TaskModel, tokenizer: Any) -> Objectives:
             )
         )
     if asked.supervised is not None and recipe.protocol is not None:
-        criterion = asked.supervised.criterion
-        classes = recipe.protocol.task == "classification"
-        if criterion == "auto":
-            criterion = "cross_entropy" if classes else "mse"
-        if classes != (criterion == "cross_entropy"):
+        assert recipe.criterion is not None
+        if recipe.criterion == "ccc" and (found := PartialState().num_processes) > 1:
             raise ConfigError(
-                f"objectives.supervised.criterion: {criterion} does not fit "
-                f"protocol.task={recipe.protocol.task}; leave it at auto"
+                "objectives.supervised.criterion=ccc is a statistic of the whole batch, so it "
+                f"expects one process, found {found}; start one, or choose mse"
             )
         objectives.append(
             Supervised(
                 head=recipe.protocol.target,
-                criterion=criterion,
+                criterion=recipe.criterion,
                 weight=asked.supervised.weight,
+                smoothing=asked.supervised.smoothing,
             )
         )
     if asked.orthogonality is not None:

@@ -10,7 +10,9 @@ from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.inference.predictor import Predictor, kinds_of
 from crosstone.protocols import labelled_view, named_protocol
+from crosstone.runs.corpora import fingerprints_of
 from crosstone.runs.facts import corpus_facts
+from crosstone.runs.provenance import describe_encounters, encounters, stages_of_model
 from crosstone.runs.run import Progress, items_for, predict_items, prediction_lines, write_lines
 from crosstone.scoring.score import Scores, score_predictions
 
@@ -26,9 +28,10 @@ def evaluate(
     """Predict every labelled utterance of a corpus and score it.
 
     protocol: the named one whose labels are asked for: it merges some, and leaves others out and
-    counts them. Writes predictions.jsonl, run.json and scores.json. run.json's `seen` names the
-    speakers of the corpus that a stage of the model was trained on; the protocol's name then says
-    so, since such a number is no test. Raises ConfigError where `out` holds other files, or where
+    counts them. Writes predictions.jsonl, run.json and scores.json. Where a stage of the model or
+    of its encoders was trained on some of these utterances, speakers or groups, with or without
+    labels, run.json's `seen` and the protocol's name and notes say so: such a number is no test.
+    Raises ConfigError where `out` holds other files, or where
     the model does not predict the protocol's target.
     """
     if out.exists() and any(out.iterdir()):
@@ -76,12 +79,8 @@ def evaluate(
 
 
 def _facts(predictor: Predictor, corpus: Corpus) -> dict[str, Any]:
-    history = predictor.model.config.history or []
-    speakers = {str(s) for s in corpus.speakers if s}
-    seen = sorted(
-        {s for entry in history if entry["corpus"] == corpus.name for s in entry["speakers"]}
-        & speakers
-    )
+    stages = stages_of_model(Path(predictor.name))
+    met = encounters(stages, corpus, fingerprints_of(corpus))
     is_class = bool(predictor.spec.labels)
     return {
         "name": predictor.name,
@@ -89,7 +88,7 @@ def _facts(predictor: Predictor, corpus: Corpus) -> dict[str, Any]:
         "family": predictor.model.backbone.config.model_type.removeprefix("crosstone-"),
         "corpus": corpus_facts(corpus),
         "protocol": {
-            "name": "whole corpus, speakers seen in training" if seen else "whole corpus",
+            "name": "whole corpus, partly seen in training" if met else "whole corpus",
             "unit": "speaker",
             "folds": 1,
             "selection": "last",
@@ -100,7 +99,11 @@ def _facts(predictor: Predictor, corpus: Corpus) -> dict[str, Any]:
             "train_fraction": None,
             "transductive": False,
             "counts": {"test": len(corpus)},
+            "notes": describe_encounters(met, corpus),
         },
-        "seen": seen,
-        "history": history,
+        "seen": {
+            "utterances": len({identity for encounter in met for identity in encounter.ids}),
+            "speakers": sorted({name for encounter in met for name in encounter.speakers}),
+        },
+        "history": [dict(stage.facts) for stage in stages],
     }

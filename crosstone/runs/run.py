@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,9 @@ from crosstone.models.towers import max_tokens
 from crosstone.protocols import Fold
 from crosstone.runs.assembly import Assembly, assemble
 from crosstone.runs.codes import codes_of
+from crosstone.runs.corpora import fingerprints_of
 from crosstone.runs.probe import cross_modal_probe, set_aside
+from crosstone.runs.provenance import Stage, stage_of, write_seen
 from crosstone.runs.recipe import Recipe
 from crosstone.training import clear_checkpoints, fit
 
@@ -277,11 +279,26 @@ def _leave(
     """Write the model and the predictions, then drop the checkpoints that led to them."""
     model = assembly.model
     model.config.heard = kinds_of(items)
-    model.config.history = [
-        *(model.config.history or []),
-        _history(recipe, items.corpus, seed),
+    past = [
+        *assembly.past,
+        stage_of(
+            recipe.stage,
+            items.corpus,
+            fingerprints_of(items.corpus),
+            encoders={
+                modality: name
+                for modality, name in (
+                    ("audio", recipe.model.audio_encoder),
+                    ("text", recipe.model.text_encoder),
+                )
+                if name is not None
+            },
+            transductive=recipe.data.transductive,
+            seed=seed,
+        ),
     ]
-    save_model(assembly, folder / "model")
+    model.config.history = [dict(stage.facts) for stage in past]
+    save_model(assembly, past, folder / "model")
     if fold is not None and test_items is not None and assembly.target is not None:
         predictions = predict_items(model, test_items, assembly.target)
         assert recipe.protocol is not None
@@ -297,22 +314,8 @@ def _leave(
     clear_checkpoints(folder)
 
 
-def _history(recipe: Recipe, trained_on: Corpus, seed: int) -> dict[str, Any]:
-    """What a stage saw, for the model's record and for the check against leaks."""
-    return {
-        "stage": recipe.stage,
-        "corpus": trained_on.name,
-        "hash": trained_on.hash,
-        "utterances": len(trained_on),
-        "groups": sorted({str(g) for g in trained_on.groups if g}),
-        "speakers": sorted({str(s) for s in trained_on.speakers if s}),
-        "transductive": recipe.data.transductive,
-        "seed": seed,
-    }
-
-
-def save_model(assembly: Assembly, folder: Path) -> None:
-    """Write model and tokenizer under a temporary name, then rename."""
+def save_model(assembly: Assembly, past: Sequence[Stage], folder: Path) -> None:
+    """Write model, tokenizer and what they have seen under a temporary name, then rename."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -325,6 +328,7 @@ def save_model(assembly: Assembly, folder: Path) -> None:
         ) from error
     if assembly.tokenizer is not None:
         assembly.tokenizer.save_pretrained(temporary)
+    write_seen(temporary, past)
     shutil.rmtree(folder, ignore_errors=True)
     temporary.replace(folder)
 

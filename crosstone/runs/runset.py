@@ -15,9 +15,10 @@ from crosstone.errors import CheckpointError, ConfigError
 from crosstone.models.task import load_task
 from crosstone.protocols import Fold, Plan, alterations, plan_folds
 from crosstone.runs.assembly import earlier_stages, find_target
-from crosstone.runs.corpora import open_corpus
+from crosstone.runs.corpora import fingerprints_of, open_corpus
 from crosstone.runs.facts import corpus_facts, protocol_facts
 from crosstone.runs.processes import join_processes
+from crosstone.runs.provenance import Encounter, encounters
 from crosstone.runs.recipe import Recipe
 from crosstone.runs.run import Progress, dump_recipe, train_run, write_lines, write_text
 from crosstone.scoring.score import score_predictions
@@ -146,29 +147,33 @@ def _refuse_leaks(recipe: Recipe, corpus: Corpus, folds: Sequence[Fold], inits: 
     transductive = recipe.data.transductive
     for fold, seed in itertools.product(folds, recipe.seeds):
         init = inits.of(fold.index, seed)
-        for entry in earlier_stages(recipe.model, init):
-            seen = _seen(entry, corpus, fold, recipe.protocol.unit)
+        stages = earlier_stages(recipe.model, init)
+        if not stages:
+            continue
+        test = corpus.select(fold.test)
+        unit = recipe.protocol.unit
+        for met in encounters(stages, test, fingerprints_of(test)):
+            seen = _seen(met, fold, unit)
             if not seen:
                 continue
-            if entry["stage"] == "finetune" or not entry["transductive"]:
+            if not met.stage.is_blind:
                 raise ConfigError(
-                    f"model.init: fold {fold.index} tests {recipe.protocol.unit} "
-                    f"{', '.join(seen[:6])}{' …' if len(seen) > 6 else ''}, which the stage "
-                    f"'{entry['stage']}' of {init or 'an encoder'} was trained on; use the same "
-                    "protocol for both stages, or adapt with data.transductive=true, which every "
-                    "table then says"
+                    f"model.init: fold {fold.index} tests {seen}, which the stage "
+                    f"'{met.stage.facts['stage']}' of {init or 'an encoder'} was trained on; use "
+                    "the same protocol for both stages, or adapt with data.transductive=true, "
+                    "which every table then says"
                 )
             transductive = True
     return transductive
 
 
-def _seen(entry: Mapping[str, Any], corpus: Corpus, fold: Fold, unit: str) -> list[str]:
-    """The test units that an earlier stage has seen; of a corpus split by utterance, all."""
-    if entry["corpus"] != corpus.name:
-        return []
-    if unit == "utterance":
-        return list(fold.test_units)
-    return sorted(set(entry[f"{unit}s"]) & set(fold.test_units))
+def _seen(met: Encounter, fold: Fold, unit: str) -> str:
+    """The test units that an earlier stage has seen, or else the utterances, in words."""
+    units = {"speaker": met.speakers, "group": met.groups}.get(unit, ())
+    if unit == "utterance" and (met.speakers or met.groups):
+        units = fold.test_units
+    what, names = (unit, units) if units else ("utterance", met.ids)
+    return f"{what} {', '.join(names[:6])}{' …' if len(names) > 6 else ''}" if names else ""
 
 
 def _named(recipe: Recipe, corpus: Corpus) -> Any:
