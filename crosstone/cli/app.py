@@ -66,6 +66,7 @@ for command in (
     results.audit,
     results.compare,
     results.report,
+    models.card,
     models.predict,
 ):
     app.command()(command)

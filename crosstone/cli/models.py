@@ -33,6 +33,26 @@ def evaluate(
     print_scores([out])
 
 
+def card(
+    model: Annotated[Path, typer.Argument(help="Model folder, or a run set that holds one.")],
+    scores: Annotated[
+        list[Path] | None,
+        typer.Option(help="Run set or evaluation whose scores it gives; the model's own if none."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; README.md in the model folder if none.")
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Licence of the model, as the hub names it.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a card that is there.")] = False,
+) -> None:
+    """Write a model's card: its data and their licences, protocol, numbers, limits of use."""
+    from crosstone.runs.card import write_card
+
+    typer.echo(write_card(model, out, runs=scores or [], licence=licence, force=force))
+
+
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder, or a run set that holds one.")],
     recordings: Annotated[list[Path] | None, typer.Argument(help="Recordings.")] = None,

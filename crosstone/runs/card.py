@@ -1,0 +1,223 @@
+"""A model's card: what it is, what it has seen, how well it did, and what it is not for."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from crosstone.errors import ConfigError, CorpusError
+from crosstone.models.task import HeadSpec, TaskConfig, read_task_config
+from crosstone.reports.wording import (
+    METRICS,
+    enumerate_words,
+    protocol_counts,
+    protocol_name,
+    remarks,
+    selection_rule,
+)
+from crosstone.runs.provenance import stages_of_model
+from crosstone.runs.runset import init_folder
+
+_SHOWN = 3
+"""Metrics of a run set that stand in the table, the headline first."""
+
+
+def write_card(
+    model: Path,
+    out: Path | None = None,
+    *,
+    runs: Sequence[Path] = (),
+    licence: str | None = None,
+    force: bool = False,
+) -> Path:
+    """Write the card of a model folder, or of the model in a run set, as Hugging Face reads it.
+
+    out: by default README.md in the model folder. runs: run sets and evaluations whose scores the
+    card gives; by default the run set that the model stands in. licence: of the model, as the hub
+    names it. Raises CheckpointError where there is no model, CorpusError where a run has no
+    scores, ConfigError where `out` exists and force is False.
+    """
+    folder = init_folder(model)
+    out = out or folder / "README.md"
+    if out.exists() and not force:
+        raise ConfigError(f"{out}: a card stands here; replace it with --force or choose --out")
+    config = read_task_config(folder)
+    own = _own_runs(folder)
+    documents = [_scores(run) for run in (runs or own)]
+    is_final = not runs and own == [folder.parent]
+    stages = [stage.facts for stage in stages_of_model(folder)]
+    data = _front_matter(config, documents, stages, licence)
+    text = "\n\n".join(_sections(config, documents, stages, is_final))
+    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n").save(out)
+    return out
+
+
+def _own_runs(folder: Path) -> list[Path]:
+    """The run set around a model: the folder above it, or the one above its fold."""
+    around = [folder.parent, folder.parent.parent]
+    return [place for place in around if (place / "scores.json").is_file()][:1]
+
+
+def _scores(run: Path) -> dict[str, Any]:
+    path = run / "scores.json"
+    if not path.is_file():
+        raise CorpusError(
+            f"{run}: no scores.json; give a run set or an evaluation (crosstone evaluate)"
+        )
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def _front_matter(
+    config: TaskConfig,
+    documents: Sequence[Mapping[str, Any]],
+    stages: Sequence[Mapping[str, Any]],
+    licence: str | None,
+) -> ModelCardData:
+    results = [
+        EvalResult(
+            task_type="audio-classification",
+            dataset_type=str(document["corpus"]["name"]),
+            dataset_name=str(document["corpus"]["name"]),
+            dataset_revision=str(document["corpus"]["hash"]),
+            metric_type=document["headline"]["metric"],
+            metric_name=METRICS.get(document["headline"]["metric"], document["headline"]["metric"]),
+            metric_value=document["headline"]["value"],
+        )
+        for document in documents
+        if document["corpus"]
+    ]
+    return ModelCardData(
+        license=licence or "other",
+        library_name="crosstone",
+        pipeline_tag="audio-classification",
+        tags=["crosstone", "speech", "audio-text", *sorted(config.heads or {})],
+        datasets=sorted({str(stage["corpus"]) for stage in stages}),
+        base_model=_released_encoders(stages) or None,
+        model_name="crosstone model",
+        eval_results=results or None,
+        ignore_metadata_errors=True,
+    )
+
+
+def _released_encoders(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Hub ids of the encoders that the stages began with."""
+    named = {name for stage in stages for name in (stage.get("encoders") or {}).values()}
+    return sorted(n for n in named if n.count("/") == 1 and not Path(n).exists())
+
+
+def _sections(
+    config: TaskConfig,
+    documents: Sequence[Mapping[str, Any]],
+    stages: Sequence[Mapping[str, Any]],
+    is_final: bool,
+) -> Iterable[str]:
+    """Paragraphs and tables; is_final: the scores are those of the folds' models, not its own."""
+    names = [str(d["name"]) for d in documents if d.get("name") and d.get("family")]
+    heads = {
+        name: HeadSpec(**{**fields, "labels": tuple(fields.get("labels") or ())})
+        for name, fields in (config.heads or {}).items()
+    }
+    yield f"# {names[0] if names else 'A crosstone model'}"
+    yield "\n".join(_abilities(config, heads))
+    yield "## Use\n\n" + "\n".join(
+        (
+            "```python",
+            "import crosstone",
+            "",
+            'model = crosstone.load("FOLDER")',
+            _call(config.heard or []),
+            "```",
+        )
+    )
+    yield "## What it has seen\n\n" + "\n".join(_data_table(stages))
+    if encoders := _released_encoders(stages):
+        yield (
+            f"It began with {enumerate_words(encoders)}; what those have seen stands on their own "
+            "cards and is not checked here."
+        )
+    yield "## How well it does\n\n" + "\n".join(_score_table(documents))
+    if is_final:
+        yield (
+            "These are the numbers of the models that each left a part out to be scored on; this "
+            "one was trained the same way on all of it, so nothing was left to score it on."
+        )
+    yield "## What it is not for\n\n" + _LIMITS
+
+
+def _call(heard: Sequence[str]) -> str:
+    if heard == ["audio"]:
+        return 'print(model.predict("call.wav"))'
+    if heard == ["text"]:
+        return 'print(model.predict(text="what is said"))'
+    return 'print(model.predict("call.wav", text="what is said in it"))'
+
+
+def _abilities(config: TaskConfig, heads: Mapping[str, HeadSpec]) -> Iterable[str]:
+    kinds = {"audio+text": "audio with its words", "audio": "audio alone", "text": "words alone"}
+    heard = [kinds.get(kind, kind) for kind in config.heard or []]
+    yield f"It was trained on {enumerate_words(heard) if heard else 'inputs it does not name'}."
+    for name, head in heads.items():
+        if head.kind == "classification":
+            yield f"- `{name}`: one of {enumerate_words(head.labels)}."
+        elif head.kind == "regression":
+            yield f"- `{name}`: a number on the scale of its training labels."
+        else:
+            yield f"- `{name}`: a head of kind {head.kind}."
+
+
+def _data_table(stages: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    yield "| stage | corpus | utterances | speakers | groups | licence | content hash |"
+    yield "|---|---|---|---|---|---|---|"
+    for stage in stages:
+        name = str(stage["corpus"]) + (" (test side too)" if stage["transductive"] else "")
+        yield (
+            f"| {stage['stage']} | {name} | {stage['utterances']:,} | {len(stage['speakers'])} | "
+            f"{len(stage['groups'])} | {stage.get('licence') or 'not stated'} | `{stage['hash']}` |"
+        )
+    yield ""
+    yield (
+        "`seen.safetensors` holds a fingerprint of each utterance, by which `crosstone evaluate` "
+        "finds those that come again."
+    )
+
+
+def _score_table(documents: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    if not documents:
+        yield "No scores were given with this card (`crosstone card --scores RUN`)."
+        return
+    yield "| scored on | metric | value | 95 % interval |"
+    yield "|---|---|---|---|"
+    said = []
+    for document in documents:
+        corpus, protocol = document["corpus"] or {}, document["protocol"] or {}
+        place = f"{corpus.get('name', '?')}: {protocol.get('name', 'protocol not stated')}"
+        headline = document["headline"]["metric"]
+        for name in [headline, *(n for n in document["metrics"] if n != headline)][:_SHOWN]:
+            value = document["metrics"][name]
+            yield (
+                f"| {place} | {METRICS.get(name, name)} | {value['value']:.3f} | "
+                f"{value['low']:.3f} to {value['high']:.3f} |"
+            )
+        intervals = document["intervals"]
+        said.append(
+            f"- {place}: {protocol_name(protocol)}; {protocol_counts(protocol)}; "
+            f"{selection_rule(protocol)}; content hash `{corpus.get('hash', '?')}`; intervals over "
+            f"{intervals['clusters']} {intervals['by']}s."
+        )
+        said += [f"  - {remark}." for remark in remarks(corpus, protocol)]
+        said += [f"  - {note}." for note in document["notes"]]
+    yield ""
+    yield from said
+
+
+_LIMITS = """\
+It answers what raters like those of its training data would say of recordings like theirs. It does
+not know what a person feels. Do not use it for decisions about a person: not for hiring, grading,
+policing, insurance, credit, diagnosis or access to anything. In the European Union, inferring
+emotions at work and in education is prohibited outside medicine and safety (Regulation (EU)
+2024/1689, Article 5(1)(f)); where they are inferred elsewhere, people must be told (Article 50).
+Other languages, ages, microphones and situations than those above are untested: measure it on your
+own labelled recordings first (`crosstone evaluate`)."""
