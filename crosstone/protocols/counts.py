@@ -5,32 +5,33 @@ from collections.abc import Mapping, Sequence
 from crosstone.errors import CorpusError
 from crosstone.protocols.base import Counts, ProtocolSpec
 
+_SHOWN = 3
 
-def compare_counts(found: Counts, spec: ProtocolSpec) -> str:
-    """A clause that says how what was found compares with what a whole copy holds; "" of nothing
-    expected.
+
+def compare_counts(found: Counts, spec: ProtocolSpec) -> tuple[bool | None, str]:
+    """Whether what was found is a whole copy, and a clause that says how it compares with one;
+    None and "" where nothing is expected.
 
     Raises CorpusError that lists expected, found and difference of every count that differs from
     the nearest version, where the protocol enforces its counts.
     """
     if not spec.expected:
-        return ""
+        return None, ""
     by_version = [(_differences(version, found), version) for version in spec.expected]
     differences, nearest = min(by_version, key=lambda pair: sum(abs(d[2] - d[1]) for d in pair[0]))
     if not differences:
-        said = f"counts as expected{f' ({nearest.name})' if nearest.name else ''}"
-        return said
+        return True, f"counts as expected{f' ({nearest.name})' if nearest.name else ''}"
     title = spec.name or spec.kind
     if not spec.enforce:
-        return (
-            f"counts are not those of {title}: "
-            + "; ".join(
-                f"{what} {there:,} instead of {wanted:,} ({there - wanted:+,})"
-                for what, wanted, there in differences[:6]
-            )
-            + (f"; and {len(differences) - 6} more" if len(differences) > 6 else "")
-            + f"; known: {'; '.join(describe_counts(version) for version in spec.expected)}"
+        said = "; ".join(
+            f"{what} {there:,} instead of {wanted:,} ({there - wanted:+,})"
+            for what, wanted, there in differences[:_SHOWN]
         )
+        if len(differences) > _SHOWN:
+            said += f"; {len(differences) - _SHOWN} more differ"
+        if len(spec.expected) > 1:
+            said += f"; known: {'; '.join(describe_counts(v) for v in spec.expected)}"
+        return False, f"counts are not those of {title}: {said}"
     width = max(len(what) for what, _, _ in differences)
     lines = [
         f"  {what:<{width}}  expected {wanted:,}, found {there:,} ({there - wanted:+,})"

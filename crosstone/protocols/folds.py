@@ -44,6 +44,8 @@ class Plan:
     """The view that the folds' rows point into; its labels are those that are predicted."""
     folds: tuple[Fold, ...]
     found: Counts
+    is_whole: bool | None
+    """Whether the counts are those of a whole copy; None where none are known."""
     checked: str
     """How the counts compare with those of a whole copy; "" where none are known."""
     left_out: Mapping[str, int]
@@ -78,7 +80,7 @@ def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> Plan:
             "agrees, train by their votes wherever their unit neither tests nor validates, and are "
             "never scored"
         )
-    checked = compare_counts(found, spec)
+    is_whole, checked = compare_counts(found, spec)
     folds = tuple(
         Fold(
             index,
@@ -92,7 +94,7 @@ def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> Plan:
     )
     if spec.task == "verification":
         notes += describe_trials(view.corpus.select(folds[0].test), folds[0].test_trials, spec)
-    return Plan(view.corpus, folds, found, checked, view.left_out, tuple(notes))
+    return Plan(view.corpus, folds, found, is_whole, checked, view.left_out, tuple(notes))
 
 
 def _asked(

@@ -6,7 +6,7 @@ from crosstone.protocols.published import Published, published_numbers
 from crosstone.protocols.register import PROTOCOLS
 from crosstone.reports.comparison import Comparison, System
 from crosstone.reports.page import Block, Cell, Heading, Paragraph, Table, TableRow
-from crosstone.reports.wording import METRICS, enumerate_words, number, protocol_counts
+from crosstone.reports.wording import METRICS, enumerate_words, number
 
 Column = tuple[str, str]
 """A metric and the class that it is about, "" for all."""
@@ -74,6 +74,8 @@ def differences(theirs: Published, ours: System) -> list[str]:
         said.append(f"ours alters {enumerate_words(list(altered))} of {name}")
     if theirs.selection != rule:
         said.append(_rules_differ(theirs.selection, rule))
+    if protocol.get("is_whole") is False:
+        said.append(f"our counts are not those of {name}")
     wanted = _ours_counted(theirs.counts, ours)
     if wanted and dict(theirs.counts) != wanted:
         said.append(f"its counts are {_counted(theirs.counts)}, ours {_counted(wanted)}")
@@ -190,8 +192,6 @@ def _summary(numbers: Sequence[Published], ours: System) -> str:
         f"{ours.name} follows {protocol}, selected by "
         f"{ours.protocol.get('selection') or 'a rule that is not stated'}"
     )
-    if counts := protocol_counts(ours.protocol):
-        said += f" ({counts})"
     systems = len({(n.paper, n.table, n.system) for n in numbers})
     others = len({(n.paper, n.table, n.system) for n in alike})
     if others == systems:

@@ -68,8 +68,7 @@ def expect(corpus: Corpus, spec: ProtocolSpec) -> Expectation:
                 speaker=utterance.speaker,
                 group=utterance.group,
             )
-    whole = plan.checked.startswith("counts as expected") or (False if spec.enforce else None)
-    whole = whole if spec.expected else None
+    whole = None if plan.is_whole is False and not spec.enforce else plan.is_whole
     said = plan.checked or f"{len(view):,} utterances; no counts are known to compare with"
     return Expectation(
         items=items,

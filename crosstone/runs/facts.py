@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from crosstone.data.corpus import Corpus
+from crosstone.data.votes import rater_agreement
 from crosstone.protocols import Plan, ProtocolSpec
 
 
@@ -29,6 +32,18 @@ def brief(incomplete: Sequence[str]) -> list[str]:
     return [f"{first}; {len(incomplete) - 1} more counts differ (crosstone check lists them)"]
 
 
+def human_facts(spec: ProtocolSpec, plan: Plan) -> dict[str, Any] | None:
+    """How far the raters of the scored utterances agree on the target, and how one of them fares
+    against the others (`Judgements.agreement`); None where it was not judged.
+
+    spec: with the classes spelt out.
+    """
+    if spec.task == "verification":
+        return None
+    scored = np.unique(np.concatenate([fold.test for fold in plan.folds]))
+    return rater_agreement(plan.corpus.select(scored), spec.target, spec.labels)
+
+
 def protocol_facts(spec: ProtocolSpec, plan: Plan, transductive: bool) -> dict[str, Any]:
     """How the numbers were made: protocol, selection rule, classes, counts, and what is odd."""
     sides = {"train": "train", "valid": "valid", "test": spec.scored}
@@ -46,12 +61,15 @@ def protocol_facts(spec: ProtocolSpec, plan: Plan, transductive: bool) -> dict[s
         "labels": list(spec.labels),
         "label_map": dict(spec.label_map),
         "train_fraction": spec.train_fraction,
+        "ambiguous": spec.ambiguous,
+        "ge2e_seed": spec.ge2e_seed,
         "transductive": transductive,
         "counts": {
             said: sum(len(getattr(fold, part)) for fold in plan.folds)
             for part, said in sides.items()
         },
         "classes": dict(plan.found.labels) if spec.task == "classification" else {},
+        "is_whole": plan.is_whole,
         "checked": plan.checked,
         "left_out": dict(plan.left_out),
         "notes": list(plan.notes),

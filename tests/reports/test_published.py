@@ -108,6 +108,7 @@ def test_own_counts_and_rule_may_agree(tmp_path: Path) -> None:
             {"name": "iemocap-jbls", "altered": ["expected", "labels"]},
             "ours alters expected and labels of iemocap-jbls",
         ),
+        ({"is_whole": False}, "our counts are not those of iemocap-4way-loso"),
         ({"transductive": True}, "ours was adapted on the scored groups, without labels"),
         ({"train_fraction": 0.2}, "ours saw 20 % of the labels"),
     ],
