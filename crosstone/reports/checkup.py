@@ -18,6 +18,7 @@ from crosstone.reports.page import (
     Table,
     TableRow,
 )
+from crosstone.reports.raters import rater_lines, rater_table
 from crosstone.reports.wording import count, duration, enumerate_words
 
 MOST_ROWS = 30
@@ -41,6 +42,7 @@ def checkup_page(found: Found) -> Page:
         Heading("Labels"),
         *_labels(found),
         *_expected(found),
+        *rater_table(found["raters"]),
         Heading("Who, and where from"),
         *_units(found),
         *_splits(found),
@@ -63,6 +65,7 @@ def checkup_lines(found: Found) -> Iterator[str]:
     )
     for label, values in found["labels"].items():
         yield f"{label}: {_in_short(values)}"
+    yield from rater_lines(found["raters"])
     if found["splits"]:
         yield "splits: " + ", ".join(f"{name} {n:,}" for name, n in found["splits"].items())
     if counts["with_audio"]:

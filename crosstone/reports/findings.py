@@ -5,6 +5,7 @@ import math
 from crosstone.metrics import LOWER_IS_BETTER
 from crosstone.reports.comparison import Comparison
 from crosstone.reports.page import Block, Paragraph
+from crosstone.reports.raters import rater_findings
 from crosstone.reports.wording import METRICS, bracket, enumerate_words, number
 
 
@@ -22,7 +23,7 @@ def findings(comparison: Comparison) -> list[Block]:
         said.append("Its epoch was chosen on the scored items, so this is not a test result.")
     if best.protocol.get("transductive"):
         said.append("It was adapted, without labels, also on the scored groups.")
-    said += _paired_findings(comparison)
+    said += rater_findings(comparison) + _paired_findings(comparison)
     return [Paragraph(" ".join(said)), *_ceiling_findings(comparison)]
 
 

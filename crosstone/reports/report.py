@@ -13,6 +13,7 @@ from crosstone.reports.detection import detection
 from crosstone.reports.findings import findings
 from crosstone.reports.page import Block, Heading, Page
 from crosstone.reports.published import published
+from crosstone.reports.raters import rater_ceiling
 
 FOOTER = (
     "Written by crosstone from the predictions.jsonl of each run set; `crosstone score` computes "
@@ -59,6 +60,7 @@ def write_report(
         blocks += results.results(comparison, f"r{index}")
         blocks += results.paired(comparison, f"r{index}")
         blocks += results.ceilings(comparison)
+        blocks += rater_ceiling(comparison)
         blocks += published(comparison)
         if len(found) == 1:
             blocks += evidence.probes(probes)

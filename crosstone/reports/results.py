@@ -15,6 +15,7 @@ from crosstone.reports.page import (
     Table,
     TableRow,
 )
+from crosstone.reports.raters import rater_mark
 from crosstone.reports.wording import (
     CEILINGS,
     METRICS,
@@ -56,6 +57,7 @@ def results(comparison: Comparison, name: str) -> list[Block]:
     ]
     if metric == "ua" and first.labels:
         marks.append(Mark(label="chance", x=1 / len(first.labels), role="soft"))
+    marks += rater_mark(comparison)
     labels = short_names(comparison.systems)
     rows = [
         Row(label=entry)

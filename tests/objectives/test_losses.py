@@ -16,7 +16,7 @@ from crosstone.errors import ConfigError
 from crosstone.metrics import score_regression
 from crosstone.models import BaselineConfig, BaselineModel, CMTModel, CrossModalOutput, TaskOutput
 from crosstone.nn.heads import CodewordHead
-from crosstone.objectives import Orthogonality, Supervised
+from crosstone.objectives import Orthogonality, Part, Supervised
 from crosstone.sequence import Sequence
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "hubert_loss"
@@ -182,3 +182,19 @@ def test_ccc_of_what_has_no_spread_teaches_nothing(
     loss, count, gradient = ccc_part(values, targets)
     assert (loss, count) == pytest.approx(expected)
     assert not gradient.any()
+
+
+@pytest.mark.parametrize("criterion", ["soft_cross_entropy", "kl"])
+def test_votes_cut_into_pieces_weigh_the_same(criterion: Any) -> None:
+    torch.manual_seed(0)
+    logits, shares = torch.randn(5, 3), torch.rand(5, 3).softmax(-1)
+    shares[3] = math.nan
+    part = Supervised(head="emotion", criterion=criterion, smoothing=0.1)
+
+    def of(rows: slice) -> Part:
+        made = output(logits[rows], logits[rows])
+        return part(made, soft_batch(shares[rows].tolist())).parts["emotion"]
+
+    whole, pieces = of(slice(0, 5)), [of(slice(0, 2)), of(slice(2, 5))]
+    torch.testing.assert_close(whole.sum, pieces[0].sum + pieces[1].sum)
+    assert whole.count == pieces[0].count + pieces[1].count == 4

@@ -21,6 +21,7 @@ from crosstone.data.faults.inventory import Inventory
 from crosstone.data.faults.meetings import Meetings
 from crosstone.data.faults.sound import Sound, hear
 from crosstone.data.utterance import Utterance
+from crosstone.data.votes import Ballots
 
 MAX_WORDS = 2000
 """More than any utterance: a pasted document."""
@@ -57,10 +58,11 @@ def examine(
     listen: False looks only whether the recordings are there. workers: by default one for each
     core. progress: called with how many of how many utterances are done. Findings: `corpus`,
     `hash`, `source`, `counts`, `expected`, `left_out`, `labels`, `speakers`, `groups`, `splits`,
-    `per_speaker`, `per_group`, `audio`, `text`, `repeats`, `overlaps`, `shared`; a histogram has
-    count, min, median, mean, max, edges and counts.
+    `per_speaker`, `per_group`, `raters` (target → agreement), `audio`, `text`, `repeats`,
+    `overlaps`, `shared`; a histogram has count, min, median, mean, max, edges and counts.
     """
     inventory, sounds, texts, meetings = Inventory(), _Sounds(), _Texts(), Meetings()
+    ballots = Ballots()
     twice = {identity: count for identity, count in Counter(corpus.ids).items() if count > 1}
     rows: dict[str, list[int]] = {identity: [] for identity in twice}
     lacking: dict[str, list[str]] = {"audio": [], "text": []}
@@ -92,6 +94,7 @@ def examine(
                 if getattr(utterance, modality) is None:
                     ids.append(utterance.id)
             inventory.add(utterance)
+            ballots.add(utterance)
             meetings.add(row, utterance, None if sound is None else sound.digest)
             faults += texts.add(utterance)
             faults += found
@@ -127,6 +130,7 @@ def examine(
         "expected": expected,
         "left_out": corpus.extras.get("left_out", {}),
         **counted,
+        "raters": ballots.findings(),
         "audio": sounds.findings(corpus),
         "text": texts.findings(),
         **meetings.findings(corpus),
