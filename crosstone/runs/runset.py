@@ -16,7 +16,7 @@ from crosstone.models.task import load_task
 from crosstone.protocols import Fold, Plan, alterations, plan_folds
 from crosstone.runs.assembly import earlier_stages, find_target
 from crosstone.runs.corpora import fingerprints_of, open_corpus
-from crosstone.runs.facts import corpus_facts, protocol_facts
+from crosstone.runs.facts import corpus_facts, human_facts, protocol_facts
 from crosstone.runs.processes import join_processes
 from crosstone.runs.provenance import Encounter, encounters
 from crosstone.runs.recipe import Recipe
@@ -213,7 +213,7 @@ def _facts(recipe: Recipe, plan: Plan, out: Path, transductive: bool) -> dict[st
         "name": recipe.title,
         "stage": recipe.stage,
         "family": recipe.model.family,
-        "corpus": corpus_facts(plan.corpus),
+        "corpus": {**corpus_facts(plan.corpus), "human": human_facts(recipe.protocol, plan)},
         "protocol": protocol_facts(recipe.protocol, plan, transductive),
         "parameters": {
             "total": sum(p.numel() for p in model.parameters()),
