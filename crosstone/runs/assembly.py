@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from accelerate import PartialState
@@ -38,6 +38,12 @@ from crosstone.runs.recipe import SOFT, ModelSpec, Recipe
 
 _HEARS = ("cmt", "audio", "shallow")
 _READS = ("cmt", "text", "shallow")
+_KINDS: dict[str, Literal["classification", "regression", "speakers"]] = {
+    "classification": "classification",
+    "regression": "regression",
+    "verification": "speakers",
+}
+"""Head of each task."""
 
 
 @dataclass(frozen=True)
@@ -212,9 +218,8 @@ def _heads(recipe: Recipe, target: Target | None, codebook: Codebook | None) -> 
             temperature=asked.masked_audio.temperature,
         )
     if target is not None:
-        heads[target.name] = HeadSpec(
-            kind="classification" if target.labels else "regression", labels=target.labels
-        )
+        assert recipe.protocol is not None
+        heads[target.name] = HeadSpec(kind=_KINDS[recipe.protocol.task], labels=target.labels)
     return heads
 
 

@@ -12,8 +12,9 @@ from crosstone.inference.predictor import Predictor, kinds_of
 from crosstone.protocols import labelled_view, named_protocol
 from crosstone.runs.corpora import fingerprints_of
 from crosstone.runs.facts import corpus_facts
+from crosstone.runs.predictions import predict_items, prediction_lines
 from crosstone.runs.provenance import describe_encounters, encounters, stages_of_model
-from crosstone.runs.run import Progress, items_for, predict_items, prediction_lines, write_lines
+from crosstone.runs.run import Progress, items_for, write_lines
 from crosstone.scoring.score import Scores, score_predictions
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,26 +17,22 @@ from safetensors import SafetensorError
 from torch import nn
 
 from crosstone.config import to_tree
-from crosstone.data.batch import Items, Target, collate
+from crosstone.data.batch import Items, collate
 from crosstone.data.corpus import Corpus
 from crosstone.errors import CrosstoneError
-from crosstone.inference.predictor import Prediction, Predictor, kinds_of
-from crosstone.metrics import (
-    LOWER_IS_BETTER,
-    classification_scores,
-    classification_statistics,
-    regression_scores,
-    regression_statistics,
-)
+from crosstone.inference.predictor import kinds_of
+from crosstone.metrics import LOWER_IS_BETTER
 from crosstone.models.task import TaskModel
 from crosstone.models.towers import max_tokens
 from crosstone.protocols import Fold
 from crosstone.runs.assembly import Assembly, assemble
 from crosstone.runs.codes import codes_of
 from crosstone.runs.corpora import fingerprints_of
+from crosstone.runs.predictions import predict_items, prediction_lines, score_items
 from crosstone.runs.probe import cross_modal_probe, set_aside
 from crosstone.runs.provenance import Stage, stage_of, write_seen
 from crosstone.runs.recipe import Recipe
+from crosstone.runs.verification import ask_trials
 from crosstone.training import clear_checkpoints, fit
 
 Progress = Callable[[str, int, int], None]
@@ -83,7 +79,7 @@ def train_run(
     validation = _validation(recipe, assembly, corpus, fold)
     test_items = None
     if fold is not None and assembly.target is not None:
-        test_items = make_items(recipe, assembly, corpus.select(fold.test))
+        test_items = _side_items(recipe, assembly, corpus.select(fold.test))
     protocol = recipe.protocol
     fit(
         model,
@@ -145,53 +141,6 @@ def environment() -> dict[str, Any]:
     }
 
 
-def predict_items(
-    model: nn.Module,
-    items: Items,
-    target: Target,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Prediction]:
-    """A task model's predictions by utterance id."""
-    predictor = Predictor(model, head=target.name)  # type: ignore[arg-type]
-    return {p.id: p for p in predictor.predict_items(items, progress=progress)}
-
-
-def prediction_lines(
-    predictions: Mapping[str, Prediction],
-    corpus: Corpus,
-    target: Target,
-    fold: int,
-    seed: int,
-    *,
-    split: str = "test",
-) -> list[dict[str, Any]]:
-    """Lines of predictions.jsonl, in the order of the corpus.
-
-    split: what the scored side is called, as `ProtocolSpec.scored` says.
-    """
-    lines = []
-    for utterance in corpus:
-        prediction = predictions[utterance.id]
-        label = utterance.labels[target.name]
-        answer: dict[str, Any] = (
-            {"target": str(label), "probabilities": prediction.probabilities}
-            if target.labels
-            else {"target": float(label), "value": prediction.value}
-        )
-        lines.append(
-            {
-                "id": utterance.id,
-                "group": utterance.group,
-                "speaker": utterance.speaker,
-                "fold": fold,
-                "seed": seed,
-                "split": split,
-                **answer,
-            }
-        )
-    return lines
-
-
 def write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
     """JSON lines, whole or not at all."""
     write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
@@ -215,10 +164,16 @@ def make_items(recipe: Recipe, assembly: Assembly, corpus: Corpus, **options: An
         assembly.tokenizer,
         corpus,
         max_seconds=recipe.data.max_seconds,
-        targets=[assembly.target] if assembly.target is not None else [],
         cache_mib=recipe.data.cache_mib,
-        **options,
+        **{"targets": [assembly.target] if assembly.target is not None else [], **options},
     )
+
+
+def _side_items(recipe: Recipe, assembly: Assembly, corpus: Corpus) -> Items:
+    """The items of a side that tests or validates; without targets where they are asked about
+    pairs, since their speakers are none of those that train."""
+    asks_pairs = recipe.protocol is not None and recipe.protocol.task == "verification"
+    return make_items(recipe, assembly, corpus, **({"targets": []} if asks_pairs else {}))
 
 
 def items_for(model: TaskModel, tokenizer: Any, corpus: Corpus, **options: Any) -> Items:
@@ -242,24 +197,12 @@ def _validation(
     protocol, target = recipe.protocol, assembly.target
     if protocol is None or target is None or fold is None or protocol.selection == "last":
         return None
-    watched = corpus.select(fold.test if protocol.selection == "best_test" else fold.valid)
-    items = make_items(recipe, assembly, watched)
-    labels = [utterance.labels[target.name] for utterance in watched]
-
-    def score(model: nn.Module) -> dict[str, float]:
-        predictions = predict_items(model, items, target)
-        ordered = [predictions[identity] for identity in watched.ids]
-        if not target.labels:
-            values = [p.value for p in ordered]
-            truth = np.array([float(label) for label in labels])
-            table = regression_statistics(truth, np.array(values, dtype=np.float64)).sum(0)
-            return {k: float(v) for k, v in regression_scores(table).items()}
-        guessed = [target.labels.index(p.label or "") for p in ordered]
-        expected = [target.labels.index(str(label)) for label in labels]
-        table = classification_statistics(expected, guessed, len(target.labels)).sum(0)
-        return {k: float(v) for k, v in classification_scores(table).items()}
-
-    return score
+    leaky = protocol.selection == "best_test"
+    items = _side_items(recipe, assembly, corpus.select(fold.test if leaky else fold.valid))
+    if protocol.task == "verification":
+        trials = fold.test_trials if leaky else fold.valid_trials
+        return lambda model: ask_trials(model, items, trials).error_rates()  # type: ignore[arg-type]
+    return lambda model: score_items(model, items, target)
 
 
 def _num_steps(recipe: Recipe, num_items: int) -> int:
@@ -300,16 +243,17 @@ def _leave(
     model.config.history = [dict(stage.facts) for stage in past]
     save_model(assembly, past, folder / "model")
     if fold is not None and test_items is not None and assembly.target is not None:
-        predictions = predict_items(model, test_items, assembly.target)
         assert recipe.protocol is not None
-        lines = prediction_lines(
-            predictions,
-            test_items.corpus,
-            assembly.target,
-            fold.index,
-            seed,
-            split=recipe.protocol.scored,
-        )
+        scored = recipe.protocol.scored
+        if recipe.protocol.task == "verification":
+            answers = ask_trials(model, test_items, fold.test_trials)
+            answers.embeddings.write(folder)
+            lines = answers.lines(fold.index, seed, split=scored)
+        else:
+            predictions = predict_items(model, test_items, assembly.target)
+            lines = prediction_lines(
+                predictions, test_items.corpus, assembly.target, fold.index, seed, split=scored
+            )
         write_lines(folder / "predictions.jsonl", lines)
     clear_checkpoints(folder)
 
