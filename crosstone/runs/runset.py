@@ -177,8 +177,11 @@ def _seen(met: Encounter, fold: Fold, unit: str) -> str:
 
 
 def _named(recipe: Recipe, corpus: Corpus) -> Any:
-    """The protocol with its classes spelt out, so that all folds share them."""
+    """The protocol with its classes spelt out, so that all folds share them; of trials as it is,
+    since who trains is no class of the test side."""
     assert recipe.protocol is not None
+    if recipe.protocol.task == "verification":
+        return recipe.protocol
     target = find_target(recipe, corpus)
     labels = target.labels if target is not None else recipe.protocol.labels
     return dataclasses.replace(recipe.protocol, labels=labels)
