@@ -52,6 +52,15 @@ class Plan:
     """Reason → utterances that the protocol is not about."""
     notes: tuple[str, ...]
     """What else a reader must know, a sentence each."""
+    num_ambiguous: int = 0
+    """Utterances, the last of the view, that may train and are never scored."""
+
+    @property
+    def scorable(self) -> Corpus:
+        """The utterances that the protocol is about, without those that may only train."""
+        if not self.num_ambiguous:
+            return self.corpus
+        return self.corpus.select(np.arange(len(self.corpus) - self.num_ambiguous))
 
 
 def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> Plan:
@@ -94,7 +103,16 @@ def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> Plan:
     )
     if spec.task == "verification":
         notes += describe_trials(view.corpus.select(folds[0].test), folds[0].test_trials, spec)
-    return Plan(view.corpus, folds, found, is_whole, checked, view.left_out, tuple(notes))
+    return Plan(
+        view.corpus,
+        folds,
+        found,
+        is_whole,
+        checked,
+        view.left_out,
+        tuple(notes),
+        view.num_ambiguous,
+    )
 
 
 def _asked(

@@ -8,7 +8,7 @@ from crosstone.metrics import LOWER_IS_BETTER
 from crosstone.reports.comparison import Comparison
 from crosstone.reports.figures import Mark
 from crosstone.reports.page import Block, Cell, Heading, Paragraph, Table, TableRow
-from crosstone.reports.wording import METRICS, bracket, count, number
+from crosstone.reports.wording import METRICS, count, number
 
 Found = Mapping[str, Any]
 """An agreement as `crosstone.data.votes.Judgements.agreement` gives it."""
@@ -61,7 +61,7 @@ def rater_mark(comparison: Comparison) -> list[Mark]:
 
 
 def rater_findings(comparison: Comparison) -> list[str]:
-    """How the best system compares with one rater."""
+    """How the best system, of which the sentence before speaks, compares with one rater."""
     value = _single_rater(comparison)
     if value is None:
         return []
@@ -71,11 +71,7 @@ def rater_findings(comparison: Comparison) -> list[str]:
     if math.isfinite(headline.low) and not headline.low <= value <= headline.high:
         side = sides[headline.low > value]
     than = "from" if side == "not clearly apart" else "than"
-    return [
-        f"{comparison.best.name}, with {METRICS[metric]} {number(headline.value)} "
-        f"{bracket(headline)}, is {side} {than} a single rater against the others "
-        f"({number(value)})."
-    ]
+    return [f"It is {side} {than} a single rater against the others ({number(value)})."]
 
 
 def rater_ceiling(comparison: Comparison) -> list[Block]:

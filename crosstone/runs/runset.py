@@ -216,7 +216,7 @@ def _facts(recipe: Recipe, plan: Plan, out: Path, transductive: bool) -> dict[st
         "name": recipe.title,
         "stage": recipe.stage,
         "family": recipe.model.family,
-        "corpus": {**corpus_facts(plan.corpus), "human": human_facts(recipe.protocol, plan)},
+        "corpus": {**corpus_facts(plan.scorable), "human": human_facts(recipe.protocol, plan)},
         "protocol": protocol_facts(recipe.protocol, plan, transductive),
         "parameters": {
             "total": sum(p.numel() for p in model.parameters()),

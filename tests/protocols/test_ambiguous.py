@@ -70,6 +70,7 @@ def test_they_train_where_their_unit_is_not_held_out(
     plan = plan_folds(voted, spec)
     without = plan_folds(voted, dataclasses.replace(spec, ambiguous="drop"))
     assert plan.found == without.found
+    assert plan.scorable.hash == without.scorable.hash == without.corpus.hash
     for fold, plain in zip(plan.folds, without.folds, strict=True):
         for part in ("valid", "test"):
             held = [plan.corpus[int(i)].id for i in getattr(fold, part)]

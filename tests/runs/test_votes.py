@@ -74,6 +74,7 @@ def test_ambiguous_utterances_train_and_are_never_scored(
     assert protocol["left_out"] == {"with emotion 'odd'": 4}
     assert protocol["ambiguous"] == "train"
     assert protocol["notes"][-1].startswith("4 ambiguous utterances")
+    assert facts["corpus"]["utterances"] == 16
     lines = [json.loads(line) for line in (out / "predictions.jsonl").open(encoding="utf-8")]
     assert {line["target"] for line in lines} == {"sad", "glad"}
     assert len(lines) == 16
