@@ -37,7 +37,7 @@ def print_scores(places: Sequence[Path]) -> None:
 def _made(
     scores: Mapping[str, Any], protocol: Mapping[str, Any], corpus: Mapping[str, Any]
 ) -> Iterator[str]:
-    """What a number means nothing without: protocol, selection rule, corpus, counts."""
+    """What a number means nothing without: protocol, selection rule, corpus, counts, raters."""
     altered = ", ".join(protocol.get("altered") or ())
     yield (
         f"protocol {protocol.get('name', 'unknown')}{f' (altered: {altered})' if altered else ''}, "
@@ -62,6 +62,10 @@ def _made(
         f"{scores['items']:,} {noun}{'' if scored == 'test' else f', {scored}: no test result'}; "
         f"intervals over {spread['clusters']} {spread['by']}s"
     )
+    if human := corpus.get("human"):
+        from crosstone.reports.raters import rater_lines  # loads matplotlib
+
+        yield from rater_lines({str(protocol.get("target")): human})
     for note in (*(corpus.get("incomplete") or ()), *(protocol.get("notes") or ())):
         yield f"note: {note}"
 

@@ -1,20 +1,31 @@
 """A trained model on a whole corpus: predictions, facts and scores in a folder."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from crosstone.data.batch import Target
+from crosstone.data.batch import Items, Target
 from crosstone.data.corpus import Corpus
+from crosstone.data.votes import rater_agreement
 from crosstone.errors import ConfigError, CorpusError
+from crosstone.inference.embedder import Embedder
 from crosstone.inference.predictor import Predictor, kinds_of
-from crosstone.protocols import labelled_view, named_protocol
+from crosstone.models.task import TaskModel, read_task_config
+from crosstone.protocols import (
+    ProtocolSpec,
+    describe_trials,
+    labelled_view,
+    named_protocol,
+    trials_of,
+)
 from crosstone.runs.corpora import fingerprints_of
 from crosstone.runs.facts import corpus_facts
 from crosstone.runs.predictions import predict_items, prediction_lines
 from crosstone.runs.provenance import describe_encounters, encounters, stages_of_model
 from crosstone.runs.run import Progress, items_for, write_lines
+from crosstone.runs.runset import init_folder
+from crosstone.runs.verification import ask_trials
 from crosstone.scoring.score import Scores, score_predictions
 
 
@@ -26,17 +37,24 @@ def evaluate(
     protocol: str | None = None,
     progress: Progress | None = None,
 ) -> Scores:
-    """Predict every labelled utterance of a corpus and score it.
+    """Predict every labelled utterance of a corpus, or ask its trials, and score that.
 
+    A model that tells speakers apart is asked the corpus's trials, or pairs drawn from all of it.
     protocol: the named one whose labels are asked for: it merges some, and leaves others out and
     counts them. Writes predictions.jsonl, run.json and scores.json. Where a stage of the model or
     of its encoders was trained on some of these utterances, speakers or groups, with or without
     labels, run.json's `seen` and the protocol's name and notes say so: such a number is no test.
-    Raises ConfigError where `out` holds other files, or where
-    the model does not predict the protocol's target.
+    Raises ConfigError where `out` holds other files, or where the model does not predict the
+    protocol's target.
     """
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out}: expected an empty or new folder, found files; choose another")
+    tick = None
+    if progress is not None:
+        tick = lambda done, total: progress("predicting", done, total)  # noqa: E731
+    heads = read_task_config(init_folder(model)).heads or {}
+    if any(fields["kind"] == "speakers" for fields in heads.values()):
+        return _evaluate_trials(model, corpus, out, protocol, tick)
     predictor = Predictor.load(model)
     target = Target(predictor.head, predictor.spec.labels)
     left_out: Mapping[str, int] = {}
@@ -57,46 +75,94 @@ def evaluate(
             f"{corpus.name}: expected utterances with the label '{predictor.head}', found none"
         )
     items = items_for(predictor.model, predictor.tokenizer, labelled, targets=[target])
-    unheard = sorted(set(kinds_of(items)) - set(predictor.model.config.heard or []))
-    if unheard:
-        raise ConfigError(
-            f"{corpus.name}: holds utterances of {', '.join(unheard)}, which {model} was never "
-            "trained on; leave them out or evaluate a model that was"
-        )
-    tick = None
-    if progress is not None:
-        tick = lambda done, total: progress("predicting", done, total)  # noqa: E731
+    _refuse_unheard(items, predictor.model, model)
     predictions = predict_items(predictor.model, items, target, tick)
     out.mkdir(parents=True, exist_ok=True)
     write_lines(out / "predictions.jsonl", prediction_lines(predictions, labelled, target, 0, 0))
-    facts = _facts(predictor, labelled)
+    is_class = bool(predictor.spec.labels)
+    asked: dict[str, Any] = {
+        "headline": "ua" if is_class else "mae",
+        "target": predictor.head,
+        "task": "classification" if is_class else "regression",
+        "labels": list(predictor.spec.labels),
+    }
+    facts = _facts(predictor.model, predictor.name, labelled, asked)
+    facts["corpus"]["human"] = rater_agreement(labelled, target.name, target.labels)
     if protocol is not None:
         facts["protocol"]["name"] += f", labels of {protocol}"
         facts["protocol"]["left_out"] = dict(left_out)
+    return _scored(out, facts)
+
+
+def _evaluate_trials(
+    model: Path,
+    corpus: Corpus,
+    out: Path,
+    protocol: str | None,
+    tick: Callable[[int, int], None] | None,
+) -> Scores:
+    embedder = Embedder.load(model)
+    spec = ProtocolSpec(kind="trials", task="verification", unit="speaker", target="speaker")
+    spec = spec if protocol is None else named_protocol(protocol)
+    if spec.task != "verification":
+        raise ConfigError(
+            f"{model}: tells speakers apart, and {protocol} asks for {spec.target}; choose another "
+            "protocol or model"
+        )
+    trials = trials_of(corpus, spec)
+    named = {identity for trial in trials for identity in (trial.enrol, trial.test)}
+    side = corpus.select([row for row, identity in enumerate(corpus.ids) if identity in named])
+    items = items_for(embedder.model, embedder.tokenizer, side)
+    _refuse_unheard(items, embedder.model, model)
+    answers = ask_trials(embedder.model, items, trials, tick)
+    out.mkdir(parents=True, exist_ok=True)
+    if spec.ge2e_seed is not None:
+        answers.embeddings.write(out)
+    write_lines(out / "predictions.jsonl", answers.lines(0, 0))
+    asked: dict[str, Any] = {
+        "headline": spec.metric,
+        "target": spec.target,
+        "task": spec.task,
+        "labels": [],
+        "ge2e_seed": spec.ge2e_seed,
+    }
+    facts = _facts(embedder.model, embedder.name, side, asked)
+    facts["protocol"]["notes"] += describe_trials(corpus, trials, spec)
+    if protocol is not None:
+        facts["protocol"]["name"] += f", trials of {protocol}"
+    return _scored(out, facts)
+
+
+def _scored(out: Path, facts: Mapping[str, Any]) -> Scores:
     (out / "run.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
     scores = score_predictions(out)
     scores.write(out / "scores.json")
     return scores
 
 
-def _facts(predictor: Predictor, corpus: Corpus) -> dict[str, Any]:
-    stages = stages_of_model(Path(predictor.name))
+def _refuse_unheard(items: Items, model: TaskModel, where: Path) -> None:
+    unheard = sorted(set(kinds_of(items)) - set(model.config.heard or []))
+    if unheard:
+        raise ConfigError(
+            f"{items.corpus.name}: holds utterances of {', '.join(unheard)}, which {where} was "
+            "never trained on; leave them out or evaluate a model that was"
+        )
+
+
+def _facts(model: TaskModel, name: str, corpus: Corpus, asked: Mapping[str, Any]) -> dict[str, Any]:
+    stages = stages_of_model(Path(name))
     met = encounters(stages, corpus, fingerprints_of(corpus))
-    is_class = bool(predictor.spec.labels)
     return {
-        "name": predictor.name,
+        "name": name,
         "stage": "evaluate",
-        "family": predictor.model.backbone.config.model_type.removeprefix("crosstone-"),
+        "family": model.backbone.config.model_type.removeprefix("crosstone-"),
         "corpus": corpus_facts(corpus),
         "protocol": {
             "name": "whole corpus, partly seen in training" if met else "whole corpus",
             "unit": "speaker",
             "folds": 1,
             "selection": "last",
-            "headline": "ua" if is_class else "mae",
-            "target": predictor.head,
-            "task": "classification" if is_class else "regression",
-            "labels": list(predictor.spec.labels),
+            **asked,
             "train_fraction": None,
             "transductive": False,
             "counts": {"test": len(corpus)},

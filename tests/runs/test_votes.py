@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from crosstone.cli.tables import print_scores
 from crosstone.data.corpus import Corpus, Source, Utterance
 from crosstone.errors import ConfigError
 from crosstone.reports.report import write_report
+from crosstone.runs.evaluate import evaluate
 from crosstone.runs.recipe import load_recipe
 from crosstone.runs.runset import run
 
@@ -126,3 +128,15 @@ def test_concordance_on_a_scale(
     monkeypatch.setattr("crosstone.runs.assembly.PartialState", Several)
     with pytest.raises(ConfigError, match="expects one process, found 2; start one, or choose mse"):
         finetune(voted, tmp_path / "other", *asked)
+
+
+def test_an_evaluation_prints_one_rater_beside_its_numbers(
+    voted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finetune(voted, tmp_path / "run", *VOTED)
+    known = Corpus.open(voted).where(lambda utterance: utterance.labels["emotion"] == "sad")
+    evaluate(tmp_path / "run" / "fold-0-seed-0" / "model", known, tmp_path / "scored")
+    print_scores([tmp_path / "scored"])
+    said = capsys.readouterr().out
+    assert "raters of emotion: Krippendorff's alpha" in said
+    assert "one against the majority of the others UA" in said
