@@ -10,16 +10,16 @@ from crosstone.protocols.base import ProtocolSpec
 
 
 def trials_of(side: Corpus, spec: ProtocolSpec) -> Sequence[Trial]:
-    """The trials both of whose utterances stand on this side, all of whose speakers are known.
+    """The trials both of whose utterances stand on this side.
 
     Where the corpus lists none of them: as many pairs of one speaker as of two, all there are or
-    max_trials, drawn by fold_seed. Raises CorpusError where trials of one kind are missing, or
-    contradict the speakers.
+    max_trials, drawn by fold_seed. Raises CorpusError where trials of one kind are missing or
+    contradict the speakers, and where speakers to draw from are unknown.
     """
     if len(side.trials):
         _check(side, side.trials)
         return side.trials
-    counts = Counter(map(str, side.speakers))
+    counts = Counter(side.speakers.tolist())
     of_one = sum(n * (n - 1) // 2 for n in counts.values())
     of_two = len(side) * (len(side) - 1) // 2 - of_one
     number = 2 * min(of_one, of_two, spec.max_trials // 2)
@@ -62,7 +62,8 @@ def _check(side: Corpus, trials: Sequence[Trial]) -> None:
     wrong = [
         f"{trial.enrol} and {trial.test}"
         for trial in trials
-        if trial.target != (speaker_of[trial.enrol] == speaker_of[trial.test])
+        for one, other in [(speaker_of[trial.enrol], speaker_of[trial.test])]
+        if one and other and trial.target != (one == other)
     ]
     if wrong:
         raise CorpusError(
