@@ -56,10 +56,12 @@ def prepare(
         f"{len({s for s in corpus.speakers if s})} speakers, "
         f"{len({g for g in corpus.groups if g})} groups, hash {corpus.hash}"
     )
-    notes = ("without_audio", "ties", "trials")
-    for key in ("ceilings", "incomplete", "skipped", "left_out", "clamped", *notes):
-        if corpus.extras.get(key):
-            typer.echo(f"{key}: {corpus.extras[key]}")
+    for key in ("ceilings", "clamped", "without_audio", "ties", "trials"):
+        noted = corpus.extras.get(key)
+        if isinstance(noted, dict):
+            noted = ", ".join(f"{name} {value}" for name, value in noted.items() if value)
+        if noted:
+            typer.echo(f"{key}: {noted}")
 
 
 def check(
@@ -111,12 +113,22 @@ def check(
         for line in checkup_lines(found):
             typer.echo(line)
         typer.echo(format_faults(faults))
-    errors = sum(fault.severity == "error" for fault in faults)
-    if errors:
-        raise CheckFailed(
-            f"{corpus}: {count(errors, 'fault')}; mend what is wrong and prepare again, or train "
-            "with --skip-faulty"
+    errors = [fault for fault in faults if fault.severity == "error"]
+    lacking = sum(fault.kind == "incomplete" for fault in errors)
+    remedies = []
+    if len(errors) > lacking:
+        remedies.append(
+            f"{count(len(errors) - lacking, 'fault')}; mend what is wrong and prepare again, or "
+            "train with --skip-faulty"
         )
+    if lacking:
+        remedies.append(
+            f"{count(lacking, 'count')} differ{'s' * (lacking == 1)} from a whole copy; complete "
+            "it and prepare again, or train on what is there: a protocol that enforces its counts "
+            "then needs protocol.enforce=false, and every table says so"
+        )
+    if remedies:
+        raise CheckFailed(f"{corpus}: " + "\n  ".join(remedies))
 
 
 def export(

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from crosstone.data.corpus import Corpus
 from crosstone.data.faults import (
     Fault,
+    brief,
     examine,
     keep_examination,
     kept_examination,
     refuse_faulty,
 )
 from crosstone.errors import ConfigError, CorpusError
-from crosstone.runs.facts import brief
 from crosstone.runs.recipe import DataSpec, Recipe
 
 _LOG = logging.getLogger(__name__)

@@ -1,11 +1,11 @@
 """What run.json says of corpus and protocol, so that every table can print it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from crosstone.data.corpus import Corpus
+from crosstone.data.faults import brief
 from crosstone.data.votes import rater_agreement
 from crosstone.protocols import Plan, ProtocolSpec
 
@@ -22,14 +22,6 @@ def corpus_facts(corpus: Corpus) -> dict[str, Any]:
         "ceilings": corpus.extras.get("ceilings"),
         "incomplete": brief(corpus.extras.get("incomplete") or ()),
     }
-
-
-def brief(incomplete: Sequence[str]) -> list[str]:
-    """The first of the counts that a copy lacks, and how many more there are."""
-    if len(incomplete) < 2:
-        return list(incomplete)
-    first = incomplete[0].rsplit(";", 1)[0]
-    return [f"{first}; {len(incomplete) - 1} more counts differ (crosstone check lists them)"]
 
 
 def human_facts(spec: ProtocolSpec, plan: Plan) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from crosstone.data.audio import measure_durations
 from crosstone.data.corpus import Corpus, Source, Trial, Utterance
-from crosstone.data.faults import missing_counts
+from crosstone.data.faults import brief, missing_counts
 from crosstone.errors import CorpusError
 
 NUM_NAMED = 10
@@ -68,7 +68,7 @@ class Collection:
         """Measure the recordings and write the corpus; raises CorpusError where there are faults.
 
         extras: `expected`; `incomplete`, a sentence for each count that differs from it;
-        `left_out`; and the notes. What is incomplete or left out is logged (warning).
+        `left_out`; and the notes. That it is incomplete, and what is left out, is logged (warning).
         """
         self.refuse_faults()
         heard = [i for i, each in enumerate(self.utterances) if each.audio is not None]
@@ -77,7 +77,7 @@ class Collection:
         for i, duration in zip(heard, durations, strict=True):
             self.utterances[i] = replace(self.utterances[i], duration=duration)
         incomplete = missing_counts(self.name, expected, self.utterances)
-        for sentence in incomplete:
+        for sentence in brief(incomplete):
             _LOG.warning("%s", sentence)
         for what, count in self.left_out.items():
             _LOG.warning("%s: left out %d %s", self.name, count, what)

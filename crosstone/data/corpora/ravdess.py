@@ -16,7 +16,7 @@ from pathlib import Path
 
 from crosstone.data.audio import measure_durations
 from crosstone.data.corpus import Corpus, Source, Utterance
-from crosstone.data.faults import missing_counts
+from crosstone.data.faults import brief, missing_counts
 from crosstone.errors import CorpusError
 
 SOURCE = Source(
@@ -87,7 +87,7 @@ def prepare(
         _utterance(root, path, duration) for path, duration in zip(paths, durations, strict=True)
     ]
     incomplete = missing_counts("ravdess", EXPECTED, utterances)
-    for sentence in incomplete:
+    for sentence in brief(incomplete):
         _LOG.warning("%s", sentence)
     if skipped:
         _LOG.warning("ravdess: left out %s", _counted(skipped))

@@ -8,13 +8,14 @@ from crosstone.data.faults.fault import (
     format_faults,
     refuse_faulty,
 )
-from crosstone.data.faults.inventory import missing_counts
+from crosstone.data.faults.inventory import brief, missing_counts
 from crosstone.data.faults.kept import keep_examination, kept_examination
 
 __all__ = [
     "WHOLE_CORPUS",
     "Examination",
     "Fault",
+    "brief",
     "count_kinds",
     "examine",
     "find_faults",

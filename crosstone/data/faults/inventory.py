@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -126,3 +126,12 @@ def missing_counts(
     for utterance in utterances:
         inventory.add(utterance)
     return inventory.missing(name, expected)
+
+
+def brief(incomplete: Sequence[str]) -> list[str]:
+    """The first of the counts that a copy lacks, and how many more there are."""
+    if len(incomplete) < 2:
+        return list(incomplete)
+    first, others = incomplete[0].rsplit(";", 1)[0], len(incomplete) - 1
+    more = "1 more count differs" if others == 1 else f"{others} more counts differ"
+    return [f"{first}; {more} (crosstone check lists them)"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crosstone.data.faults import missing_counts
+from crosstone.data.faults import brief, missing_counts
 from crosstone.data.faults.inventory import Inventory
 from crosstone.data.utterance import Utterance
 
@@ -54,6 +54,17 @@ def test_what_differs_is_said(expected, said):
     assert missing_counts("tiny", expected, ROWS) == [
         f"tiny: expected {said}; is every file there?"
     ]
+
+
+def test_what_a_copy_lacks_is_said_briefly():
+    one = "ravdess: expected 1440 utterances, found 1; is every file there?"
+    assert brief([]) == []
+    assert brief([one]) == [one]
+    assert brief([one, "…"]) == [
+        "ravdess: expected 1440 utterances, found 1; 1 more count differs (crosstone check lists "
+        "them)"
+    ]
+    assert "; 2 more counts differ (" in brief([one, "…", "…"])[0]
 
 
 def test_findings_by_split():

@@ -12,7 +12,7 @@ from crosstone.data.corpora.cmusdk.folds import read_folds
 from crosstone.data.corpora.cmusdk.labels import Segment, is_label_table, read_segments
 from crosstone.data.corpora.cmusdk.tree import Tree
 from crosstone.data.corpus import Corpus, Source, Utterance
-from crosstone.data.faults import missing_counts
+from crosstone.data.faults import brief, missing_counts
 from crosstone.errors import CorpusError
 
 NUM_NAMED = 10
@@ -120,7 +120,7 @@ def write_draft(
     clamped = sum(draft.segments[i].start < 0 for i in rows)
     empty = sum(draft.segments[i].end <= max(0.0, draft.segments[i].start) for i in rows)
     incomplete = missing_counts(name, expected, utterances)
-    for sentence in incomplete:
+    for sentence in brief(incomplete):
         _LOG.warning("%s", sentence)
     for reason, number in draft.left_out.items():
         _LOG.warning("%s: left out %d %s", name, number, reason)
