@@ -13,7 +13,7 @@ from crosstone.data.batch import Items, collate
 from crosstone.data.corpus import Trial
 from crosstone.data.text import load_tokenizer
 from crosstone.errors import CrosstoneError
-from crosstone.models.task import TaskModel, load_task
+from crosstone.models.task import TaskModel, load_task, model_folder
 
 Vectors = NDArray[np.float32]
 
@@ -45,9 +45,7 @@ class Embedder:
     @classmethod
     def load(cls, folder: Path | str) -> "Embedder":
         """The model of a folder, or of the `model/` inside a run folder."""
-        folder = Path(folder)
-        if not (folder / "config.json").is_file() and (folder / "model").is_dir():
-            folder = folder / "model"
+        folder = model_folder(Path(folder))
         model = load_task(folder)
         reads = model.backbone.text_encoder is not None
         return cls(model, load_tokenizer(folder) if reads else None, str(folder))

@@ -15,7 +15,7 @@ from crosstone.data.audio import read_audio
 from crosstone.data.batch import Batch, Item, Items, collate
 from crosstone.data.text import load_tokenizer, tokenise
 from crosstone.errors import AudioError, CrosstoneError
-from crosstone.models.task import TaskModel, load_task
+from crosstone.models.task import TaskModel, load_task, model_folder
 from crosstone.models.towers import max_tokens
 
 
@@ -77,9 +77,7 @@ class Predictor:
     @classmethod
     def load(cls, folder: Path | str, *, head: str | None = None) -> "Predictor":
         """The model of a folder, or of the `model/` inside a run folder."""
-        folder = Path(folder)
-        if not (folder / "config.json").is_file() and (folder / "model").is_dir():
-            folder = folder / "model"
+        folder = model_folder(Path(folder))
         model = load_task(folder)
         reads = model.backbone.text_encoder is not None
         return cls(model, load_tokenizer(folder) if reads else None, head=head, name=str(folder))

@@ -203,6 +203,22 @@ def load_task(folder: Path | str) -> TaskModel:
     return model  # type: ignore[no-any-return]
 
 
+def model_folder(place: Path) -> Path:
+    """The model folder that a path means: itself, or the `model` inside a run or run set.
+
+    Raises CheckpointError where there is none; of a run set whose folds alone have models, it names
+    the first.
+    """
+    for path in (place / "model", place):
+        if (path / "config.json").is_file():
+            return path
+    remedy = "give a model folder or a run that finished"
+    if of_folds := sorted(place.glob("fold-*/model/config.json")):
+        first = of_folds[0].parent.parent
+        remedy = f"give the model of a fold, as in {first}, or train with final_model=true"
+    raise CheckpointError(f"{place}: no model here (config.json is missing); {remedy}")
+
+
 def read_task_config(folder: Path) -> TaskConfig:
     """Config of a task model's folder; CheckpointError where it is another kind of folder."""
     if not (folder / "config.json").is_file():

@@ -213,10 +213,13 @@ def _verdict(draft: _Draft, p_corrected: float, by: str) -> Verdict:
     over = count(scores.clusters.count, scores.clusters.by)
     if max(seeds) > 1:
         over += f" and {seeds[0]} + {seeds[1]} seeds"
+    interval = f"(no interval can be drawn over {over})"
+    if ends := bracket(draft.difference, True):
+        interval = f"{ends} ({percent(scores.level)} interval over {over})"
     sentence = (
         f"{claim}: {draft.first.name} − {draft.second.name} is "
         f"{number(draft.difference.value, True)} {METRICS.get(draft.metric, draft.metric)} "
-        f"{bracket(draft.difference, True)} ({percent(scores.level)} interval over {over}), "
+        f"{interval}, "
         f"p {_p(draft.p)} by {draft.test}, corrected p {_p(p_corrected)} {by}; {_data(draft)}."
     )
     return Verdict(

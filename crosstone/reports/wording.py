@@ -36,7 +36,7 @@ _SELECTION = {
     "nested": "epoch chosen on one whole part of the training side, which the next fold tests "
     "(nested)",
     "last": "weights of the last epoch (last)",
-    "best_valid": "epoch chosen on units held back from the training side (best_valid)",
+    "best_valid": "epoch chosen on a part that neither trains nor tests (best_valid)",
     "best_test": "epoch chosen on the scored items themselves (best_test)",
 }
 

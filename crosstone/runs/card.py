@@ -8,7 +8,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from crosstone.errors import ConfigError, CorpusError
-from crosstone.models.task import HeadSpec, TaskConfig, read_task_config
+from crosstone.models.task import HeadSpec, TaskConfig, model_folder, read_task_config
 from crosstone.reports.wording import (
     METRICS,
     enumerate_words,
@@ -18,7 +18,7 @@ from crosstone.reports.wording import (
     selection_rule,
 )
 from crosstone.runs.provenance import stages_of_model
-from crosstone.runs.runset import init_folder
+from crosstone.runs.runset import run_set_of
 
 _SHOWN = 3
 """Metrics of a run set that stand in the table, the headline first."""
@@ -39,25 +39,20 @@ def write_card(
     names it. Raises CheckpointError where there is no model, CorpusError where a run has no
     scores, ConfigError where `out` exists and force is False.
     """
-    folder = init_folder(model)
+    folder = model_folder(model)
     out = out or folder / "README.md"
     if out.exists() and not force:
         raise ConfigError(f"{out}: a card stands here; replace it with --force or choose --out")
     config = read_task_config(folder)
-    own = _own_runs(folder)
-    documents = [_scores(run) for run in (runs or own)]
-    is_final = not runs and own == [folder.parent]
+    own = run_set_of(folder)
+    chosen = list(runs) or ([] if own is None else [own])
+    documents = [_scores(run) for run in chosen]
+    is_final = own == folder.parent and own.resolve() in [run.resolve() for run in chosen]
     stages = [stage.facts for stage in stages_of_model(folder)]
     data = _front_matter(config, documents, stages, licence)
     text = "\n\n".join(_sections(config, documents, stages, is_final))
     ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n").save(out)
     return out
-
-
-def _own_runs(folder: Path) -> list[Path]:
-    """The run set around a model: the folder above it, or the one above its fold."""
-    around = [folder.parent, folder.parent.parent]
-    return [place for place in around if (place / "scores.json").is_file()][:1]
 
 
 def _scores(run: Path) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from crosstone.data.votes import rater_agreement
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.inference.embedder import Embedder
 from crosstone.inference.predictor import Predictor, kinds_of
-from crosstone.models.task import TaskModel, read_task_config
+from crosstone.models.task import TaskModel, model_folder, read_task_config
 from crosstone.protocols import (
+    PROTOCOLS,
     ProtocolSpec,
     describe_trials,
     labelled_view,
@@ -24,7 +25,7 @@ from crosstone.runs.facts import corpus_facts
 from crosstone.runs.predictions import predict_items, prediction_lines
 from crosstone.runs.provenance import describe_encounters, encounters, stages_of_model
 from crosstone.runs.run import Progress, items_for, write_lines
-from crosstone.runs.runset import init_folder
+from crosstone.runs.runset import run_set_of
 from crosstone.runs.verification import ask_trials
 from crosstone.scoring.score import Scores, score_predictions
 
@@ -52,7 +53,7 @@ def evaluate(
     tick = None
     if progress is not None:
         tick = lambda done, total: progress("predicting", done, total)  # noqa: E731
-    heads = read_task_config(init_folder(model)).heads or {}
+    heads = read_task_config(model_folder(model)).heads or {}
     if any(fields["kind"] == "speakers" for fields in heads.values()):
         return _evaluate_trials(model, corpus, out, protocol, tick)
     predictor = Predictor.load(model)
@@ -72,8 +73,11 @@ def evaluate(
         labelled, left_out = view.corpus, view.left_out
     if not len(labelled):
         raise CorpusError(
-            f"{corpus.name}: expected utterances with the label '{predictor.head}', found none"
+            f"{corpus.name}: expected utterances with the label '{predictor.head}', which {model} "
+            f"predicts, found {', '.join(sorted({k for u in corpus for k in u.labels})) or 'none'}"
+            "; choose another corpus or model"
         )
+    _refuse_strange(labelled, target, model)
     items = items_for(predictor.model, predictor.tokenizer, labelled, targets=[target])
     _refuse_unheard(items, predictor.model, model)
     predictions = predict_items(predictor.model, items, target, tick)
@@ -86,7 +90,7 @@ def evaluate(
         "task": "classification" if is_class else "regression",
         "labels": list(predictor.spec.labels),
     }
-    facts = _facts(predictor.model, predictor.name, labelled, asked)
+    facts = _facts(predictor.model, Path(predictor.name), labelled, asked)
     facts["corpus"]["human"] = rater_agreement(labelled, target.name, target.labels)
     if protocol is not None:
         facts["protocol"]["name"] += f", labels of {protocol}"
@@ -126,7 +130,7 @@ def _evaluate_trials(
         "labels": [],
         "ge2e_seed": spec.ge2e_seed,
     }
-    facts = _facts(embedder.model, embedder.name, side, asked)
+    facts = _facts(embedder.model, Path(embedder.name), side, asked)
     facts["protocol"]["notes"] += describe_trials(corpus, trials, spec)
     if protocol is not None:
         facts["protocol"]["name"] += f", trials of {protocol}"
@@ -140,6 +144,26 @@ def _scored(out: Path, facts: Mapping[str, Any]) -> Scores:
     return scores
 
 
+def _refuse_strange(corpus: Corpus, target: Target, where: Path) -> None:
+    """Raises ConfigError where a class is none of the model's, and names a protocol that fits."""
+    strange = sorted({str(u.labels[target.name]) for u in corpus} - set(target.labels))
+    if not target.labels or not strange:
+        return
+    fitting = [
+        name
+        for name, spec in PROTOCOLS.items()
+        if (spec.corpus, spec.target) == (corpus.name, target.name)
+        and set(spec.labels) == set(target.labels)
+    ]
+    remedy = "leave these out or relabel them"
+    if fitting:
+        remedy = f"merge them and leave them out as a protocol does (--protocol {fitting[0]})"
+    raise ConfigError(
+        f"{corpus.name}: holds the {target.name} {', '.join(strange)}, but {where} was trained on "
+        f"{', '.join(target.labels)}; {remedy}"
+    )
+
+
 def _refuse_unheard(items: Items, model: TaskModel, where: Path) -> None:
     unheard = sorted(set(kinds_of(items)) - set(model.config.heard or []))
     if unheard:
@@ -149,16 +173,20 @@ def _refuse_unheard(items: Items, model: TaskModel, where: Path) -> None:
         )
 
 
-def _facts(model: TaskModel, name: str, corpus: Corpus, asked: Mapping[str, Any]) -> dict[str, Any]:
-    stages = stages_of_model(Path(name))
+def _facts(
+    model: TaskModel, folder: Path, corpus: Corpus, asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    stages = stages_of_model(folder)
     met = encounters(stages, corpus, fingerprints_of(corpus))
+    seen = {identity for encounter in met for identity in encounter.ids}
+    known = "seen" if len(seen) == len(corpus) else "partly seen"
     return {
-        "name": name,
+        "name": _title(folder),
         "stage": "evaluate",
         "family": model.backbone.config.model_type.removeprefix("crosstone-"),
         "corpus": corpus_facts(corpus),
         "protocol": {
-            "name": "whole corpus, partly seen in training" if met else "whole corpus",
+            "name": f"whole corpus, {known} in training" if met else "whole corpus",
             "unit": "speaker",
             "folds": 1,
             "selection": "last",
@@ -169,8 +197,17 @@ def _facts(model: TaskModel, name: str, corpus: Corpus, asked: Mapping[str, Any]
             "notes": describe_encounters(met, corpus),
         },
         "seen": {
-            "utterances": len({identity for encounter in met for identity in encounter.ids}),
+            "utterances": len(seen),
             "speakers": sorted({name for encounter in met for name in encounter.speakers}),
         },
         "history": [dict(stage.facts) for stage in stages],
     }
+
+
+def _title(folder: Path) -> str:
+    """What tables call a model: the name of its run set, with its fold; else that of its folder."""
+    run_set = run_set_of(folder)
+    if run_set is None:
+        return folder.resolve().name
+    name = str(json.loads((run_set / "scores.json").read_text(encoding="utf-8"))["name"])
+    return name if run_set == folder.parent else f"{name}, {folder.parent.name}"

@@ -12,7 +12,7 @@ from accelerate import PartialState
 
 from crosstone.data.corpus import Corpus
 from crosstone.errors import CheckpointError, ConfigError
-from crosstone.models.task import load_task
+from crosstone.models.task import load_task, model_folder
 from crosstone.protocols import Fold, Plan, alterations, plan_folds
 from crosstone.runs.assembly import earlier_stages, find_target
 from crosstone.runs.corpora import fingerprints_of, open_corpus
@@ -26,6 +26,8 @@ from crosstone.training import peak_memory_mib
 
 OWN_CORPUS = "corpus"
 """Folder inside a run set for a corpus made from a person's own table."""
+RECIPE = "recipe.yaml"
+"""File of a run set: the resolved recipe that began it."""
 
 
 def run(
@@ -121,7 +123,7 @@ def _inits(recipe: Recipe) -> _Inits:
     for model in sorted(source.glob("fold-*-seed-*/model")):
         _, fold, _, seed = model.parent.name.split("-")
         by_fold.setdefault(int(fold), {})[int(seed)] = model
-    whole = None if by_fold and not (source / "model").is_dir() else init_folder(source)
+    whole = None if by_fold and not (source / "model").is_dir() else model_folder(source)
     if whole is None and recipe.final_model:
         raise CheckpointError(
             f"model.init: {source} has models by fold only, but final_model trains on all units; "
@@ -130,12 +132,15 @@ def _inits(recipe: Recipe) -> _Inits:
     return _Inits(whole, by_fold)
 
 
-def init_folder(source: Path) -> Path:
-    """The model folder that a path means: itself, or the `model` inside a run or run set."""
-    for path in (source / "model", source):
-        if (path / "config.json").is_file():
-            return path
-    raise CheckpointError(f"{source}: no model here; give a model folder or a run that finished")
+def run_set_of(folder: Path) -> Path | None:
+    """The finished run set that a model folder stands in: its own `model`, or that of a fold."""
+    around = (folder.parent, folder.parent.parent)
+    return next((place for place in around if (place / "scores.json").is_file()), None)
+
+
+def is_begun(out: Path) -> bool:
+    """Whether a folder holds more than a run leaves that was refused before it trained."""
+    return out.exists() and any(path.name not in (OWN_CORPUS, RECIPE) for path in out.iterdir())
 
 
 def _refuse_leaks(recipe: Recipe, corpus: Corpus, folds: Sequence[Fold], inits: _Inits) -> bool:
@@ -190,13 +195,13 @@ def _named(recipe: Recipe, corpus: Corpus) -> Any:
 def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
     """Refuse a folder that holds another recipe's run, or one that nobody asked to resume."""
     text = dump_recipe(recipe)
-    path = out / "recipe.yaml"
+    path = out / RECIPE
     if PartialState().is_main_process:
-        if not path.exists():
-            if out.exists() and any(path.name != OWN_CORPUS for path in out.iterdir()):
-                raise ConfigError(f"{out}: expected an empty or new folder, found other files")
+        if not is_begun(out):
             out.mkdir(parents=True, exist_ok=True)
             write_text(path, text)
+        elif not path.exists():
+            raise ConfigError(f"{out}: expected an empty or new folder, found other files")
         elif not resume:
             raise ConfigError(f"{out}: a run stands here; go on with --resume or choose another")
         elif path.read_text(encoding="utf-8") != text:

@@ -8,9 +8,9 @@ from crosstone.data.corpora.table import prepare
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.models import FAMILIES, BaselineConfig
-from crosstone.models.task import read_task_config
+from crosstone.models.task import model_folder, read_task_config
 from crosstone.runs.processes import join_processes
-from crosstone.runs.runset import OWN_CORPUS, init_folder
+from crosstone.runs.runset import OWN_CORPUS, RECIPE, is_begun
 
 
 def table_recipe(
@@ -32,7 +32,7 @@ def table_recipe(
     that is no column.
     """
     folder = out / OWN_CORPUS
-    if (out / "recipe.yaml").exists() and not resume:
+    if is_begun(out) and (out / RECIPE).exists() and not resume:
         raise ConfigError(f"{out}: a run stands here; go on with --resume or choose another")
     state = join_processes()
     if state.is_main_process and not (resume and (folder / "corpus.json").is_file()):
@@ -99,7 +99,7 @@ def _lies_in_one(inner: list[str], outer: list[str]) -> bool:
 
 def _model(model: str | None, corpus: Corpus) -> dict[str, Any]:
     if model is not None and model not in FAMILIES:
-        init = init_folder(Path(model))
+        init = model_folder(Path(model))
         config = read_task_config(init).backbone_config
         if not isinstance(config, BaselineConfig):
             return {"family": "cmt", "init": str(init)}

@@ -178,37 +178,45 @@ def test_a_system_and_its_copy(tmp_path: Path) -> None:
     assert "they do not differ at all" in verdict.sentence
 
 
-def test_trials_are_compared_by_their_speakers(tmp_path: Path) -> None:
-    generator = np.random.default_rng(0)
-    names = [f"{s}{k}" for s in "abcdefghijkl" for k in range(3)]
+def asked(folder: Path, speakers: str, gain: float) -> Path:
+    """All pairs of three utterances of each speaker; those of one speaker gain so much."""
+    names = [f"{s}{k}" for s in speakers for k in range(3)]
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    noise = generator.normal(size=len(pairs))
-    folders = []
-    for name, gain in (("strong", 4.0), ("weak", 1.0)):
-        rows = [
-            {
-                "enrol": a,
-                "test": b,
-                "target": a[0] == b[0],
-                "score": float(noise[k] + gain * (a[0] == b[0])),
-                "fold": 0,
-                "seed": 0,
-                "split": "test",
-                "enrol_speaker": a[0],
-                "test_speaker": b[0],
-            }
-            for k, (a, b) in enumerate(pairs)
-        ]
-        folders.append(write(tmp_path / name, rows))
-    found = judge(systems(*folders))
+    noise = np.random.default_rng(0).normal(size=len(pairs))
+    rows = [
+        {
+            "enrol": a,
+            "test": b,
+            "target": a[0] == b[0],
+            "score": float(noise[k] + gain * (a[0] == b[0])),
+            "fold": 0,
+            "seed": 0,
+            "split": "test",
+            "enrol_speaker": a[0],
+            "test_speaker": b[0],
+        }
+        for k, (a, b) in enumerate(pairs)
+    ]
+    return write(folder, rows)
+
+
+def test_trials_are_compared_by_their_speakers(tmp_path: Path) -> None:
+    pair = [asked(tmp_path / name, "abcdefghijkl", g) for name, g in (("strong", 4), ("weak", 1))]
+    found = judge(systems(*pair))
     (verdict,) = found.verdicts
     assert (verdict.metric, verdict.real) == ("eer", True)
     assert verdict.difference.high < 0
     assert verdict.sentence.startswith("strong is better than weak")
     assert "by drawing 12 speakers" in verdict.sentence
     assert verdict.needed.clusters == 6
-    assert f"about {-(-len(pairs) // 4)} trials of 6 speakers are needed" in verdict.sentence
+    assert f"about {-(-36 * 35 // 2 // 4)} trials of 6 speakers are needed" in verdict.sentence
     json.dumps(found.as_dict(), allow_nan=False)
+
+
+def test_too_few_speakers_give_no_interval(tmp_path: Path) -> None:
+    pair = [asked(tmp_path / name, "abc", gain) for name, gain in (("strong", 4), ("weak", 1))]
+    (verdict,) = judge(systems(*pair)).verdicts
+    assert "EER (no interval can be drawn over 3 speakers), p undefined" in verdict.sentence
 
 
 def test_what_a_reader_must_know_is_noted(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """A card says what a model has seen, how its numbers were made and what it is not for."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
 
+from crosstone.data.corpus import Corpus
 from crosstone.errors import CheckpointError, ConfigError, CorpusError
 from crosstone.runs.card import write_card
+from crosstone.runs.evaluate import evaluate
 from crosstone.runs.recipe import load_recipe
 from crosstone.runs.runset import run
 
@@ -53,6 +56,23 @@ def test_the_model_of_a_fold_finds_the_scores_of_its_own_run(run_set: Path) -> N
     path = write_card(run_set / "fold-0-seed-0")
     assert "| noise: holdout | UA |" in path.read_text()
     assert "nothing was left to score it on" not in path.read_text()
+
+
+def test_the_folds_scores_are_told_from_the_model_s_own(run_set: Path, tmp_path: Path) -> None:
+    corpus = Corpus.open(tmp_path / "noise")
+    evaluate(run_set, corpus, tmp_path / "whole")
+    evaluate(run_set / "fold-0-seed-0", corpus, tmp_path / "of_fold")
+    names = [
+        json.loads((tmp_path / f / "run.json").read_text())["name"] for f in ("whole", "of_fold")
+    ]
+    title = json.loads((run_set / "run.json").read_text())["name"]
+    assert names == [title, f"{title}, fold-0-seed-0"]
+    card = write_card(run_set, runs=[tmp_path / "whole", run_set]).read_text()
+    assert f"# {title}\n" in card
+    assert "| noise: whole corpus, seen in training | UA |" in card
+    assert "nothing was left to score it on" in card
+    alone = write_card(run_set, runs=[tmp_path / "whole"], force=True).read_text()
+    assert "nothing was left to score it on" not in alone
 
 
 def test_a_card_is_never_overwritten_unasked(run_set: Path) -> None:

@@ -115,7 +115,7 @@ def test_evaluate_says_what_was_seen_before(
     evaluate(model, Corpus.open(disguised(folder, tmp_path / "other")), out)
     facts = json.loads((out / "run.json").read_text())
     assert facts["seen"] == {"utterances": 24, "speakers": []}
-    assert facts["protocol"]["name"] == "whole corpus, partly seen in training"
+    assert facts["protocol"]["name"] == "whole corpus, seen in training"
     assert facts["protocol"]["notes"] == [
         "seen in training: 24 of 24 utterances, with labels, by the stage 'finetune' on noise"
     ]
