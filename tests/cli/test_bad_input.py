@@ -139,7 +139,7 @@ def test_tables_that_cannot_be_used(crosstone: Any, tmp_path: Path, table: str, 
 @pytest.mark.parametrize(
     "arguments,said",
     [
-        (("prepare", "iemo", "x", "--out", "y"), "expected one of table, ravdess, twokey"),
+        (("prepare", "iemo", "x", "--out", "y"), "expected one of table, ravdess, mosei"),
         (("prepare", "table", "--out", "y"), "expected where the raw corpus lies"),
         (("prepare", "twokey", "--out", "y", "--set", "law"), "expected key=value"),
         (("prepare", "twokey", "--out", "y", "--set", "lawn=1"), "lawn"),
