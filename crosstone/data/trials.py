@@ -92,14 +92,20 @@ def write_trials(
 ) -> tuple[int, list[str]]:
     """Write the trials as lines, synced; how many they are, and their faults, each a sentence.
 
-    known: the ids of the corpus. With a fault the file is of no use.
+    known: the ids of the corpus. A pair may stand there once, either way round. With a fault the
+    file is of no use.
     """
     faults: list[str] = []
+    first: dict[frozenset[str], int] = {}
     number = 0
     with path.open("wb") as file:
         for number, trial in enumerate(trials, start=1):
             record = asdict(trial)
-            faults += [f"trial {number}: {fault}" for fault in _faults(record, known)]
+            found = _faults(record, known)
+            before = number if found else first.setdefault(frozenset(_sides(trial)), number)
+            if before != number:
+                found.append(f"{' and '.join(_sides(trial))} are trial {before} already")
+            faults += [f"trial {number}: {fault}" for fault in found]
             if not faults:
                 file.write(to_line(record))
         file.flush()
@@ -120,6 +126,10 @@ def read_trials(path: Path, ids: Sequence[str]) -> tuple[Trials, list[str]]:
             if not faults:
                 rows.append((known[record["enrol"]], known[record["test"]], record["target"]))
     return Trials.of(ids, rows), faults
+
+
+def _sides(trial: Trial) -> tuple[str, str]:
+    return trial.enrol, trial.test
 
 
 def _faults(record: Mapping[str, Any], known: Container[str]) -> list[str]:

@@ -27,7 +27,10 @@ def trial(enrol: int, test: int) -> Trial:
 
 
 @settings(deadline=None, max_examples=30)
-@given(pairs=st.lists(PAIRS, max_size=6), rows=st.lists(st.integers(0, 4), unique=True))
+@given(
+    pairs=st.lists(PAIRS, max_size=6, unique_by=frozenset),
+    rows=st.lists(st.integers(0, 4), unique=True),
+)
 def test_what_is_written_is_what_is_read(pairs, rows):
     trials = [trial(*pair) for pair in pairs]
     with tempfile.TemporaryDirectory() as folder:
@@ -66,6 +69,13 @@ def test_columns_of_trials(tmp_path):
     assert trials[-1] == Trial("u3", "u4", False)
     with pytest.raises(IndexError):
         trials[2]
+
+
+def test_a_pair_stands_once_either_way_round(tmp_path):
+    with pytest.raises(CorpusError) as caught:
+        write(tmp_path, [trial(0, 2), trial(1, 2), trial(0, 2), trial(2, 1)])
+    assert "trial 3: u0 and u2 are trial 1 already" in str(caught.value)
+    assert "trial 4: u2 and u1 are trial 2 already" in str(caught.value)
 
 
 def test_a_corpus_written_without_trials_loses_them(tmp_path):

@@ -125,9 +125,10 @@ def read_trial_list(
 
     An utterance is named by its id, or by a path whose last part without its ending is the id. A
     label is 1, 0, target or nontarget. speakers: id → speaker; a label that they contradict is a
-    fault, as is an id that is not among them.
+    fault, as are an id that is not among them and a pair that is listed again, either way round.
     """
     unknown: dict[str, None] = {}
+    lines: dict[frozenset[str], int] = {}
     for number, line in text_lines(path):
         where = f"{path.name}: line {number}"
         fields = line.split()
@@ -144,6 +145,12 @@ def read_trial_list(
         enrol, test = (_identity(side, speakers) for side in sides)
         if missing := [each for each in (enrol, test) if each not in speakers]:
             unknown.update(dict.fromkeys(missing))
+            continue
+        first = lines.setdefault(frozenset((enrol, test)), number)
+        if first != number:
+            faults.append(
+                f"{where}: {enrol} and {test} stand in line {first} already; list each pair once"
+            )
             continue
         is_target = speakers[enrol] == speakers[test]
         if TARGETS[label] != is_target:

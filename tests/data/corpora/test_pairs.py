@@ -83,17 +83,29 @@ def test_speakers_and_genders_must_be_known():
 def test_both_forms_of_lists_and_names_by_path_are_read(tmp_path):
     path = tmp_path / "trials.txt"
     path.write_bytes(
-        b"1 a/a-0.wav a/a-1.wav\r\n0 a-0 wav\\b-2.flac\r\n\r\na-1 b-2 nontarget\na-0 a-1 target"
+        b"1 a/a-0.wav a/a-1.wav\r\n0 a-0 wav\\b-2.flac\r\n\r\na-1 b-2 nontarget\na-3 a-1 target"
     )
     faults: list[str] = []
-    speakers = {"a-0": "a", "a-1": "a", "b-2": "b"}
+    speakers = {"a-0": "a", "a-1": "a", "b-2": "b", "a-3": "a"}
     assert list(read_trial_list(path, speakers, faults)) == [
         Trial("a-0", "a-1", True),
         Trial("a-0", "b-2", False),
         Trial("a-1", "b-2", False),
-        Trial("a-0", "a-1", True),
+        Trial("a-3", "a-1", True),
     ]
     assert faults == []
+
+
+def test_a_pair_that_is_listed_again_is_a_fault(tmp_path):
+    path = tmp_path / "trials.txt"
+    path.write_text("1 a-0 a-1\n0 a-0 b-2\n1 a-0 a-1\n0 b-2 wav/a-0.wav\n")
+    faults: list[str] = []
+    speakers = {"a-0": "a", "a-1": "a", "b-2": "b"}
+    assert len(list(read_trial_list(path, speakers, faults))) == 2
+    assert faults == [
+        "trials.txt: line 3: a-0 and a-1 stand in line 1 already; list each pair once",
+        "trials.txt: line 4: b-2 and a-0 stand in line 2 already; list each pair once",
+    ]
 
 
 def test_every_fault_of_a_list_is_told(tmp_path):
