@@ -39,6 +39,9 @@ class Counts:
     splits: Mapping[str, int] = field(default_factory=dict)
     """By train, valid and test of a protocol of one fold."""
 
+    partition: Mapping[str, int] = field(default_factory=dict)
+    """By the corpus's own train, valid and test, also of utterances that are left out."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolSpec:

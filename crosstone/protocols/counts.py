@@ -52,6 +52,8 @@ def describe_counts(counts: Counts) -> str:
         parts.append(f"{counts.utterances:,} utterances")
     if counts.splits:
         parts.append(_joined(counts.splits))
+    if counts.partition:
+        parts.append(f"{_joined(counts.partition)} before any are left out")
     if counts.labels:
         parts.append(_joined(counts.labels))
     said = ": ".join(parts) or "no counts"
@@ -68,7 +70,7 @@ def _differences(expected: Counts, found: Counts) -> Sequence[tuple[str, int, in
     pairs: list[tuple[str, int, int]] = []
     if expected.utterances is not None:
         pairs.append(("utterances", expected.utterances, found.utterances or 0))
-    for name in ("splits", "labels", "units"):
+    for name in ("splits", "partition", "labels", "units"):
         wanted, there = getattr(expected, name), getattr(found, name)
         if wanted:
             keys = [*wanted, *(key for key in there if key not in wanted)]

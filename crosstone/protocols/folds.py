@@ -15,7 +15,7 @@ from crosstone.protocols.base import Counts, ProtocolSpec
 from crosstone.protocols.counts import compare_counts
 from crosstone.protocols.leaks import check_sides
 from crosstone.protocols.trials import describe_trials, trials_of
-from crosstone.protocols.view import View, protocol_view, tried
+from crosstone.protocols.view import PARTS, View, protocol_view, tried
 
 Rows = NDArray[np.int64]
 _NONE: Rows = np.empty(0, np.int64)
@@ -49,7 +49,7 @@ class Plan:
     checked: str
     """How the counts compare with those of a whole copy; "" where none are known."""
     left_out: Mapping[str, int]
-    """Reason → utterances that the protocol is not about."""
+    """Reason → utterances, or trials, that the protocol is not about."""
     notes: tuple[str, ...]
     """What else a reader must know, a sentence each."""
     num_ambiguous: int = 0
@@ -80,7 +80,7 @@ def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> Plan:
                 f"{corpus.name}: fold {index} expects utterances in train and test, found none in "
                 f"{' and '.join(empty)}; correct the protocol's units or labels"
             )
-    found = _found(view, sides)
+    found = _found(corpus, view, sides)
     sides = [_with_ambiguous(parts, view, spec) for parts in sides]
     notes = check_sides(view.corpus, sides, spec)
     if view.num_ambiguous:
@@ -101,7 +101,11 @@ def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> Plan:
         )
         for index, parts in enumerate(sides)
     )
+    left_out = dict(view.left_out)
     if spec.task == "verification":
+        unasked = _num_unasked(corpus, view, sides[0], spec)
+        if unasked:
+            left_out["trials with a side that is not tested"] = unasked
         notes += describe_trials(view.corpus.select(folds[0].test), folds[0].test_trials, spec)
     return Plan(
         view.corpus,
@@ -109,7 +113,7 @@ def plan_folds(corpus: Corpus, spec: ProtocolSpec) -> Plan:
         found,
         is_whole,
         checked,
-        view.left_out,
+        left_out,
         tuple(notes),
         view.num_ambiguous,
     )
@@ -127,7 +131,13 @@ def _asked(
     return test, trials_of(view.corpus.select(parts["valid"]), spec)
 
 
-def _found(view: View, sides: Sequence[Mapping[str, Rows]]) -> Counts:
+def _num_unasked(corpus: Corpus, view: View, parts: Mapping[str, Rows], spec: ProtocolSpec) -> int:
+    """How many of the trials that the corpus lists neither test nor choose the epoch."""
+    sides = [parts["test"], *([parts["valid"]] if spec.selection == "best_valid" else [])]
+    return len(corpus.trials) - sum(len(view.corpus.select(rows).trials) for rows in sides)
+
+
+def _found(corpus: Corpus, view: View, sides: Sequence[Mapping[str, Rows]]) -> Counts:
     splits = {part: len(rows) for part, rows in sides[0].items()} if len(sides) == 1 else {}
     targets, units = (column[view.scorable] for column in (view.targets, view.units))
     return Counts(
@@ -135,6 +145,7 @@ def _found(view: View, sides: Sequence[Mapping[str, Rows]]) -> Counts:
         labels=dict(sorted(Counter(map(str, targets)).items())),
         units=dict(sorted(Counter(map(str, units)).items())),
         splits=splits,
+        partition=Counter(split for split in corpus.splits.tolist() if split in PARTS),
     )
 
 

@@ -17,8 +17,9 @@ _SHOWN = 6
 def check_sides(
     corpus: Corpus, sides: Sequence[Mapping[str, Rows]], spec: ProtocolSpec
 ) -> list[str]:
-    """A sentence for each column that stands on both sides, as the protocol permits, and one where
-    unknown speakers keep anyone from knowing.
+    """A sentence for each column that stands on both sides, as the protocol permits, one for each
+    on which the epoch is chosen though it also trains or tests, and one where unknown speakers keep
+    anyone from knowing.
 
     sides: for each fold, rows by train, valid and test. Raises CorpusError that names every group
     and speaker, of all folds, that tests and also trains or validates without permission.
@@ -38,6 +39,8 @@ def check_sides(
             )
         elif found:
             faults.append(_refusal(column, found, len(sides), spec))
+        if column != spec.unit and spec.unit != "utterance":
+            notes += _choosing(names, column, sides, spec)
     if faults:
         raise CorpusError(f"{corpus.name}: the folds leak: " + "\n  ".join(faults))
     unknown = int((_column(corpus, "speaker") == "").sum())
@@ -87,6 +90,28 @@ def _split_units(
                 "would be chosen on what is trained on; keep each on one side"
             )
     return faults[:1]
+
+
+def _choosing(
+    names: NDArray[np.str_], column: str, sides: Sequence[Mapping[str, Rows]], spec: ProtocolSpec
+) -> list[str]:
+    """What else is done with names on which the epoch is chosen."""
+    if spec.selection not in ("nested", "best_valid"):
+        return []
+    notes = []
+    for part, verb in (("train", "trained on"), ("test", "tested")):
+        found = [both for parts in sides if (both := _common(names, parts["valid"], parts[part]))]
+        if found:
+            every = sorted({name for both in found for name in both})
+            folds = f" in {len(found)} of {len(sides)} folds" if len(sides) > 1 else ""
+            whom = f"{column}s that are {verb}"
+            if (column, spec.unit, part) == ("group", "speaker", "test"):
+                whom = "the tested speakers' partners, in the dialogues that are tested"
+            notes.append(
+                f"{_listed(every, column)} in valid and {part}{folds}: the epoch is chosen on "
+                f"{whom}"
+            )
+    return notes
 
 
 def _shared(names: NDArray[np.str_], parts: Mapping[str, Rows]) -> list[str]:

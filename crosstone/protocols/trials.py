@@ -38,8 +38,8 @@ def describe_trials(side: Corpus, trials: Sequence[Trial], spec: ProtocolSpec) -
     made = "as the corpus lists them"
     if not len(side.trials):
         made = (
-            f"drawn by seed {spec.fold_seed} from the {len(side):,} utterances of the test side "
-            f"(at most {spec.max_trials:,}), since the corpus lists none of it"
+            f"drawn by seed {spec.fold_seed} from {len(side):,} utterances (at most "
+            f"{spec.max_trials:,}), since the corpus lists none of them"
         )
     said = [f"{len(trials):,} trials, {of_one:,} of one speaker, {made}"]
     group_of = dict(zip(side.ids, side.groups, strict=True))

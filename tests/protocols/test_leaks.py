@@ -63,6 +63,16 @@ def test_a_group_that_chooses_the_epoch_may_not_train(made: Any) -> None:
         plan_folds(corpus, ProtocolSpec(kind="predefined"))
 
 
+def test_a_speaker_that_trains_and_chooses_the_epoch_is_said(made: Any) -> None:
+    corpus = made(rows_of(("train", "g1", "a"), ("valid", "g2", "a"), ("test", "g3", "b")))
+    plan = plan_folds(corpus, ProtocolSpec(kind="predefined", selection="best_valid"))
+    assert plan.notes == (
+        "1 speaker (a) stands in valid and train: the epoch is chosen on speakers that are trained "
+        "on",
+    )
+    assert not plan_folds(corpus, ProtocolSpec(kind="predefined", selection="last")).notes
+
+
 def test_test_units_that_share_a_speaker(made: Any) -> None:
     corpus = made(
         rows_of((None, "g1", "a"), (None, "g2", "a"), (None, "g3", "b"), (None, "g3", "c"))

@@ -139,6 +139,11 @@ def test_by_speaker_says_that_partners_share_dialogues(iemocap: Corpus) -> None:
         "5 groups (Session1, Session2, Session3, Session4, Session5) stand in train and test, of "
         "5, as the protocol permits: the two partners of a dialogue share it, and one is trained "
         "on, so the number is too high for anyone new",
+        "5 groups (Session1, Session2, Session3, Session4, Session5) stand in valid and train in 5 "
+        "of 10 folds: the epoch is chosen on groups that are trained on",
+        "5 groups (Session1, Session2, Session3, Session4, Session5) stand in valid and test in 5 "
+        "of 10 folds: the epoch is chosen on the tested speakers' partners, in the dialogues that "
+        "are tested",
     )
 
 
@@ -227,6 +232,11 @@ def test_the_strongest_emotion_is_the_class(made: Any) -> None:
     view = protocol_view(made(rows, "mosei"), spec)
     assert Counter(view.targets) == {"happy": 2, "anger": 1, "sad": 1}
     assert view.left_out == {"without one highest of happy, sad, anger": 2}
+    plan = plan_folds(made(rows, "mosei"), dataclasses.replace(spec, selection="last"))
+    assert plan.is_whole is False
+    assert "train 3 instead of 16,090" in plan.checked  # the parts as the corpus has them
+    assert plan.found.partition == {"train": 3, "test": 3}
+    assert sum(plan.found.splits.values()) == 4
 
 
 def test_meld_admits_its_six_friends(made: Any) -> None:

@@ -54,8 +54,8 @@ def test_trials_are_drawn_from_the_test_side(tmp_path: Path) -> None:
         f"u{i}" for i in range(4, 10)
     }
     assert plan.notes == (
-        "12 trials, 6 of one speaker, drawn by seed 0 from the 6 utterances of the test side (at "
-        "most 40,000), since the corpus lists none of it",
+        "12 trials, 6 of one speaker, drawn by seed 0 from 6 utterances (at most 40,000), since "
+        "the corpus lists none of them",
         "2 of the 6 trials of one speaker are within one group (session, chapter or video), whose "
         "sound and words are alike, so they are easier than others",
     )
@@ -89,6 +89,7 @@ def test_test_speakers_by_name(tmp_path: Path) -> None:
     assert (fold.train.tolist(), fold.test.tolist()) == ([0, 1, 2, 3], [4, 5, 6, 7])
     assert list(fold.test_trials) == trials[1:]
     assert plan.notes[0] == "2 trials, 1 of one speaker, as the corpus lists them"
+    assert plan.left_out == {"trials with a side that is not tested": 1}
     plan = plan_folds(write(tmp_path / "b", rows), dataclasses.replace(spec, train_units=("a",)))
     assert plan.left_out == {"of speaker 'b'": 2}
     assert len(plan.folds[0].test_trials) == 4

@@ -81,9 +81,9 @@ def prepare(
             duration=duration,
             text=row.text("text"),
             text_source=None if row.text("text") is None else "gold",
-            speaker=row.text("speaker"),
-            group=row.text("session"),
-            split=row.text("split"),
+            speaker=_name(row, "speaker"),
+            group=_name(row, "session"),
+            split=_name(row, "split"),
             labels={label: row.cells[label] for label in names if label in row.cells},
         )
         for row, identity, path, start, end, duration in zip(
@@ -105,6 +105,12 @@ def _listed(names: Sequence[str] | str | None) -> list[str]:
         return []
     parts = names.split(",") if isinstance(names, str) else names
     return [part.strip() for part in parts if part.strip()]
+
+
+def _name(row: Row, column: str) -> str | None:
+    """A cell that names something, without the blanks around it."""
+    cell = row.text(column)
+    return None if cell is None else cell.strip()
 
 
 def _label_columns(
@@ -144,7 +150,7 @@ def _type_labels(
         num_numbers = sum(number is not None for number in numbers)
         if name in as_names or num_numbers == 0 or num_numbers < MOSTLY * len(given):
             for row in given:
-                row.cells[name] = str(row.cells[name])
+                row.cells[name] = str(row.cells[name]).strip()
             continue
         for row, number in zip(given, numbers, strict=True):
             if number is None:
@@ -223,7 +229,7 @@ def _ids(rows: Sequence[Row], starts: Sequence[float | None], faults: list[str])
     ids = []
     lines: dict[str, list[int]] = defaultdict(list)
     for number, (row, start) in enumerate(zip(rows, starts, strict=True), start=1):
-        path, identity = row.text("audio"), row.text("id")
+        path, identity = row.text("audio"), _name(row, "id")
         if identity is None and path is not None:
             stem = Path(path).stem
             identity = stem if len(paths_of[stem]) == 1 else path

@@ -33,6 +33,16 @@ def faults(tmp_path: Path, content: str | bytes, name: str = "my.csv", **options
     return found
 
 
+def test_names_lose_the_blanks_around_them(tmp_path):
+    corpus = prepare(
+        tmp_path, "text,id,speaker,session,mood\nhi, a,Ann ,s1 , glad\nhi,b,Ann,s1,glad\n"
+    )
+    assert list(corpus.ids) == ["a", "b"]
+    assert set(corpus.speakers) == {"Ann"}
+    assert set(corpus.groups) == {"s1"}
+    assert {each.labels["mood"] for each in corpus} == {"glad"}
+
+
 def test_every_column(tmp_path):
     clip(tmp_path / "wav" / "a.wav", 2.0)
     corpus = prepare(
