@@ -22,6 +22,8 @@ from crosstone.scoring.predictions import Predictions
 from crosstone.scoring.score import Scores, score_columns
 from crosstone.scoring.trials import Trials
 
+_SELECTED = "selected on test"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Audit:
@@ -72,7 +74,7 @@ def audit(
     spec = named_protocol(protocol)
     submission = read_submission(path, spec, names=names, heads=heads)
     expected = None if corpus is None else expect(corpus, spec)
-    checks = [_about_selection(spec), *_about_lines(submission)]
+    checks = [_about_selection(submission, spec), *_about_lines(submission)]
     if expected is None:
         checks += check_alone(submission, spec)
         untold = sum(line.target is None for line in submission.lines)
@@ -85,7 +87,7 @@ def audit(
         checks += check_against(submission, expected)
     lines = _counted(submission, expected)
     columns = _columns(lines, submission, spec, expected)
-    facts = _facts(spec, path, expected, len(lines))
+    facts = _facts(spec, submission, expected, len(lines))
     scores = score_columns(
         columns, path, facts, unit=unit, replicates=replicates, seed=seed, each_class=True
     )
@@ -95,7 +97,13 @@ def audit(
     return Audit(spec=spec, checks=tuple(checks), scores=scores, heads=measured)
 
 
-def _about_selection(spec: ProtocolSpec) -> Check:
+def _about_selection(submission: Submission, spec: ProtocolSpec) -> Check:
+    if submission.scored == _SELECTED:
+        said = "the file says of its lines that the epoch was chosen on them"
+        passed = spec.selection == "best_test"
+        if not passed:
+            said += f"; the protocol's rule is {spec.selection}, and this is no test result"
+        return Check(what="selection", passed=passed, sentence=said)
     sentence = (
         f"which epoch was scored stands in no file of predictions; the protocol's rule is "
         f"{spec.selection}, and an epoch chosen on these items makes this no test result"
@@ -204,11 +212,11 @@ def _guess(probabilities: Mapping[str, float]) -> str:
 
 
 def _facts(
-    spec: ProtocolSpec, path: Path, expected: Expectation | None, num_lines: int
+    spec: ProtocolSpec, submission: Submission, expected: Expectation | None, num_lines: int
 ) -> dict[str, Any]:
     """What run.json would say."""
     return {
-        "name": path.name,
+        "name": submission.path.name,
         "corpus": dict(expected.facts) if expected is not None else {"name": spec.corpus},
         "protocol": {
             "name": spec.name,
@@ -221,7 +229,8 @@ def _facts(
             "label_map": dict(spec.label_map),
             "folds": 1 if expected is None else expected.folds,
             "counts": {"scored": num_lines},
-            "selection": None,
+            "scored": submission.scored,
+            "selection": "best_test" if submission.scored == _SELECTED else None,
         },
     }
 

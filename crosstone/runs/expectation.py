@@ -121,6 +121,7 @@ def check_alone(submission: Submission, spec: ProtocolSpec) -> list[Check]:
     checks = [
         Check(what="ids", passed=not faults, sentence=f"{said}; which they are needs --corpus")
     ]
+    checks += _agreement(lines)
     found = len(next(iter(sets.values())))
     totals = [v.utterances for v in versions if v.utterances is not None]
     if totals:
@@ -201,6 +202,25 @@ def _repeats(lines: Iterable[Line]) -> list[str]:
     seen = Counter((line.id, line.seed) for line in lines)
     again = sorted({name for (name, _), count in seen.items() if count > 1})
     return [f"{len(again)} are predicted more than once a seed {_some(again)}"] * bool(again)
+
+
+def _agreement(lines: Sequence[Line]) -> list[Check]:
+    """Whether the lines of an item, of all seeds, say the same of it."""
+    faults = []
+    for column in ("target", "fold", "group", "speaker", "other_speaker"):
+        first: dict[str, str | float | bool] = {}
+        odd = dict[str, None]()
+        for line in lines:
+            value = getattr(line, column)
+            if value is not None and not _same(value, first.setdefault(line.id, value)):
+                odd[line.id] = None
+        if odd:
+            name = column.replace("other_", "second ")
+            faults.append(f"{len(odd)} have more than one {name} {_some(sorted(odd))}")
+    if not faults and len(_by_seed(lines)) == 1:
+        return []
+    said = "; ".join(faults) or "the seeds say the same of targets, folds, groups and speakers"
+    return [Check(what="agreement", passed=not faults, sentence=said)]
 
 
 def _by_seed(lines: Iterable[Line]) -> dict[int, list[Line]]:

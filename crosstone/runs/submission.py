@@ -59,6 +59,8 @@ class Submission:
     lines: tuple[Line, ...]
     columns: frozenset[str]
     """Those of `KEYS` or `TRIAL_KEYS` that the file has."""
+    scored: str | None
+    """What the column split calls the scored lines; None where there is no such column."""
     set_aside: Mapping[str, int]
     """Lines of other splits, by split."""
     heads: bool
@@ -87,14 +89,23 @@ def read_submission(
     rows = list(read_objects(raw, faults) if _is_json(path) else _table(path, raw, faults))
     header = {key for _, row in rows for key in row}
     reader = _Reader(spec, header, _resolved(path, spec, header, names or {}), heads, faults)
-    lines, aside = [], dict[str, int]()
+    lines, aside, scored = [], dict[str, int](), dict[str, int]()
     for number, row in rows:
-        split = reader.text(row, "split")
+        split = reader.split(number, row)
         if split is not None and split not in SCORED:
             aside[split] = aside.get(split, 0) + 1
-        elif (line := reader.take(number, row)) is not None:
+            continue
+        if split is not None:
+            scored[split] = scored.get(split, 0) + 1
+        if (line := reader.take(number, row)) is not None:
             lines.append(line)
     faults.raise_any(path, _AGAIN)
+    if len(scored) > 1:
+        found = " and ".join(f"{number:,} of split '{name}'" for name, number in scored.items())
+        raise CorpusError(
+            f"{path}: expected lines of one split to score, found {found}, which are two results; "
+            "keep one of them and audit again"
+        )
     if not lines:
         found = f"only the splits {', '.join(aside)}" if aside else "none"
         raise CorpusError(f"{path}: expected lines to score, found {found}; {_AGAIN}")
@@ -102,6 +113,7 @@ def read_submission(
         path=path,
         lines=tuple(lines),
         columns=frozenset(reader.columns),
+        scored=next(iter(scored), None),
         set_aside=aside,
         heads=heads,
         sha256=hashlib.sha256(raw).hexdigest(),
@@ -194,6 +206,12 @@ class _Reader:
         value = row.get(self.found.get(key, key))
         return None if value is None or value == "" else str(value)
 
+    def split(self, number: int, row: Mapping[str, Any]) -> str | None:
+        """The split of a row, which may not be empty; None where there is no such column."""
+        if "split" not in self.columns:
+            return None
+        return self._needed(number, row, "split") or None
+
     def take(self, number: int, row: Mapping[str, Any]) -> Line | None:
         before = len(self.faults)
         if self.spec.task == "verification":
@@ -235,6 +253,10 @@ class _Reader:
         target = None if said is None else _TRUTHS.get(said.lower())
         if said is not None and target is None:
             self._fault("target", number, f"target: expected 1 or 0, found {said!r}")
+        one, other = (self.text(row, key) for key in ("enrol_speaker", "test_speaker"))
+        if target is not None and one and other and target != (one == other):
+            says = "one speaker" if target else "two speakers"
+            self._fault("speakers", number, f"target: says {says}, of {one} and {other}")
         return Line(
             number=number,
             id=f"{self._needed(number, row, 'enrol')} {self._needed(number, row, 'test')}",
@@ -242,8 +264,8 @@ class _Reader:
             seed=self._seed(number, row),
             target=target,
             value=self._number(number, "score", self._needed(number, row, "score")),
-            speaker=self.text(row, "enrol_speaker"),
-            other_speaker=self.text(row, "test_speaker"),
+            speaker=one,
+            other_speaker=other,
         )
 
     def _probabilities(self, number: int, row: Mapping[str, Any]) -> dict[str, float]:

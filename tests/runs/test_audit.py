@@ -288,6 +288,60 @@ def test_our_own_predictions_can_be_audited(
     assert check_of(found, "lines")[1] == "left aside 1 of split 'valid'"
 
 
+def test_what_was_selected_on_test_is_no_test_result(
+    turns: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    rows = [row | {"split": "selected on test"} for row in turns]
+    columns = ("id", "group", "target", "prediction", "split")
+    found = audit(table(tmp_path / "p.csv", rows, *columns), "iemocap-4way-loso", **FAST)
+    passed, said = check_of(found, "selection")
+    assert passed is False
+    assert "the epoch was chosen on them" in said
+    document = found.as_dict()
+    assert (document["scored"], document["selection"]) == ("selected on test", "best_test")
+    rows[0]["split"] = "test"
+    mixed = table(tmp_path / "mixed.csv", rows, *columns)
+    with pytest.raises(CorpusError, match="found 1 of split 'test' and 5,530 of split 'selected"):
+        audit(mixed, "iemocap-4way-loso", **FAST)
+    rows[0]["split"] = ""
+    empty = table(tmp_path / "empty.csv", rows, *columns)
+    with pytest.raises(CorpusError, match="line 2: split: expected a value, found an empty cell"):
+        audit(empty, "iemocap-4way-loso", **FAST)
+
+
+def test_seeds_that_contradict_each_other_are_named(
+    turns: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    rows = [row | {"seed": seed} for seed in (0, 1) for row in turns]
+    columns = ("id", "group", "speaker", "target", "prediction", "seed")
+    names = {"fold": "group"}
+    file = table(tmp_path / "p.csv", rows, *columns)
+    agreed = audit(file, "iemocap-4way-loso", names=names, **FAST)
+    assert check_of(agreed, "agreement")[0] is True
+    rows[-1] |= {"target": "ang" if rows[-1]["target"] != "ang" else "sad"}
+    rows[-2] |= {"speaker": "Ses01F"}
+    rows[-3] |= {"group": "Session1"}
+    file = table(tmp_path / "q.csv", rows, *columns)
+    passed, said = check_of(audit(file, "iemocap-4way-loso", names=names, **FAST), "agreement")
+    assert passed is False
+    assert said == (
+        "1 have more than one target (Ses05_5530); 1 have more than one fold (Ses05_5528); "
+        "1 have more than one group (Ses05_5528); 1 have more than one speaker (Ses05_5529)"
+    )
+
+
+def test_trials_that_contradict_their_speakers_are_named(tmp_path: Path) -> None:
+    _, rows = trial_corpus(tmp_path / "corpus")
+    rows = [
+        row | {"enrol_speaker": row["enrol"][0], "test_speaker": row["test"][0]} for row in rows
+    ]
+    rows[0]["target"] = 1 - rows[0]["target"]
+    columns = ("enrol", "test", "score", "target", "enrol_speaker", "test_speaker")
+    file = table(tmp_path / "p.csv", rows, *columns)
+    with pytest.raises(CorpusError, match="line 2: target: says two speakers, of a and a"):
+        audit(file, "librispeech-verification", **FAST)
+
+
 def test_what_cannot_be_scored(
     turns: list[dict[str, Any]], iemocap: Corpus, tmp_path: Path
 ) -> None:
