@@ -1,7 +1,7 @@
 """The published numbers: every table of the papers as data, with what made each number."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -67,6 +67,9 @@ class _Row:
     origin: Origin = "own"
     protocol: str | None = _AS_TABLE
     selection: str = _AS_TABLE
+    columns: tuple[str, ...] = ()
+    ablation: bool | None = None
+    inherits: bool = True
     caveats: tuple[str, ...] = ()
 
 
@@ -111,14 +114,14 @@ def read_published(path: Path) -> tuple[Published, ...]:
         if table.paper not in content.papers:
             faults.append(f"{where}: papers names no '{table.paper}'")
             continue
-        columns = list(_columns(table, where, faults))
+        shared = list(_columns(table.columns, where, faults))
         for row in table.rows:
             at = f"{where}, {row.system}"
-            if len(row.values) != len(table.columns):
-                faults.append(
-                    f"{at}: expected {len(table.columns)} values, found {len(row.values)}"
-                )
-            elif len(columns) == len(table.columns):
+            named = row.columns or table.columns
+            columns = list(_columns(row.columns, at, faults)) if row.columns else shared
+            if len(row.values) != len(named):
+                faults.append(f"{at}: expected {len(named)} values, found {len(row.values)}")
+            elif len(columns) == len(named):
                 numbers += _numbers(content.papers[table.paper], table, row, columns, at, faults)
     keys: set[tuple[str, ...]] = set()
     for number in numbers:
@@ -131,9 +134,11 @@ def read_published(path: Path) -> tuple[Published, ...]:
     return tuple(numbers)
 
 
-def _columns(table: _Table, where: str, faults: list[str]) -> Iterator[tuple[str, str, float]]:
+def _columns(
+    columns: Sequence[str], where: str, faults: list[str]
+) -> Iterator[tuple[str, str, float]]:
     """Metric, class and scale of each column; a column that is not understood is a fault."""
-    for column in table.columns:
+    for column in columns:
         metric, *rest = column.split()
         scale = 0.01 if rest and rest[-1] == "%" else 1.0
         label = " ".join(rest[:-1] if scale != 1.0 else rest)
@@ -182,7 +187,7 @@ def _numbers(
             label=label,
             value=value,
             origin=row.origin,
-            is_ablation=table.ablation,
+            is_ablation=table.ablation if row.ablation is None else row.ablation,
             counts=table.counts if row.origin != "quoted" else {},
-            caveats=(*table.caveats, *row.caveats),
+            caveats=(*(table.caveats if row.inherits else ()), *row.caveats),
         )

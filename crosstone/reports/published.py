@@ -14,9 +14,16 @@ Column = tuple[str, str]
 _ABOUT_CLASSES = {"class_accuracy": "accuracy", "class_recall": "recall", "class_f1": "f1"}
 """Published metric → the same in the scores of each class."""
 
+_OF_HEADS = {
+    "head_accuracy": "accuracy of its two-way head",
+    "head_weighted_f1": "weighted F1 of its two-way head",
+}
+"""Published metrics that one arg-max has not."""
+
 
 def published(comparison: Comparison) -> list[Block]:
-    """Systems of the literature on the same corpus and target, in the metrics that ours have.
+    """Systems of the literature on the same corpus and target, in the metrics that ours have, and
+    those of the same protocol in whatever metrics they have.
 
     Their own tables only: numbers that a paper quotes from another, and ablations, stay out.
     """
@@ -27,7 +34,9 @@ def published(comparison: Comparison) -> list[Block]:
         if (n.corpus, n.target) == (best.corpus.get("name"), best.protocol.get("target"))
         and n.origin != "quoted"
         and not n.is_ablation
-        and _ours(best, (n.metric, n.label)) is not None
+        and (
+            n.protocol == best.protocol.get("name") or _ours(best, (n.metric, n.label)) is not None
+        )
     ]
     if not numbers:
         return []
@@ -83,6 +92,10 @@ def differences(theirs: Published, ours: System) -> list[str]:
     own = tuple(protocol.get("labels") or ())
     if classes and own and set(classes) != set(own):
         said.append(f"its {len(classes)} classes are {', '.join(classes)}, ours {', '.join(own)}")
+    if theirs.metric in _OF_HEADS:
+        said.append("its numbers are of a two-way head for each class, ours of one arg-max")
+    elif _ours(ours, (theirs.metric, theirs.label)) is None:
+        said.append(f"its metric is {_title((theirs.metric, theirs.label))}, which ours lacks")
     if protocol.get("transductive"):
         said.append("ours was adapted on the scored groups, without labels")
     if (share := ours.train_fraction) != 1.0:
@@ -136,7 +149,7 @@ def _title(column: Column) -> str:
     metric, label = column
     if not label:
         return METRICS.get(metric, metric)
-    return f"{label}, {_ABOUT_CLASSES[metric]}"
+    return f"{label}, {_OF_HEADS.get(metric) or _ABOUT_CLASSES.get(metric, metric)}"
 
 
 def _gathered(numbers: Sequence[Published], ours: System) -> dict[str, dict[str, list[Published]]]:

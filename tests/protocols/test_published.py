@@ -103,7 +103,29 @@ def test_what_made_a_number_stands_beside_it() -> None:
     assert (quoted.protocol, quoted.selection, quoted.counts) == (None, "unstated", {})
     jbls = next(n for n in numbers if _key(n)[:2] == ("jbls-2020", "table 1"))
     assert (jbls.protocol, jbls.metric, jbls.label) == ("iemocap-jbls", "head_accuracy", "hap")
-    assert {n.metric for n in numbers if n.target == "speaker"} == {"ge2e_eer"}
+    speaker = {(n.metric, n.origin) for n in numbers if n.target == "speaker"}
+    assert speaker == {("ge2e_eer", "own"), ("ge2e_eer", "rerun"), ("eer", "quoted")}
+
+
+def test_a_row_may_differ_from_its_table() -> None:
+    numbers = published_numbers()
+    mult = [n for n in numbers if _key(n) == ("cmt-2022", "table 1", "MulT")]
+    assert [(n.metric, n.label) for n in mult] == [
+        ("head_accuracy", label) for label in ("ang", "hap", "neu", "sad")
+    ]
+    assert not any("arg-max" in caveat for n in mult for caveat in n.caveats)
+    rerun = next(n for n in numbers if _key(n) == ("cmt-2022", "table 1", "JBLS"))
+    assert any("without a WA cannot be checked" in caveat for caveat in rerun.caveats)
+    raw = next(n for n in numbers if n.system == "RawNet")
+    assert (raw.metric, raw.caveats) == (
+        "eer",
+        ("of another paper, on other data; an EER of a trial list",),
+    )
+    again = next(n for n in numbers if _key(n) == ("ctal-2021", "table 2", "MulT"))
+    assert any("F1 swapped" in caveat for caveat in again.caveats)
+    shown = {n.system for n in numbers if n.protocol == "iemocap-jbls" and not n.is_ablation}
+    assert "(5.1) shallow fusion" in shown
+    assert "(5.3) frozen SSL" not in shown
 
 
 def test_faults_are_listed_together(tmp_path: Path) -> None:

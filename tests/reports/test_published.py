@@ -80,6 +80,20 @@ def test_theirs_stand_beside_ours(tmp_path: Path) -> None:
     assert "Of the 25 published systems below, none were made the same way" in text
 
 
+def test_jbls_meets_a_run_under_its_protocol_in_another_metric(tmp_path: Path) -> None:
+    run = run_set(tmp_path / "run", name="iemocap-jbls", kind="holdout", selection="best_valid")
+    text = report(tmp_path / "report", run)
+    assert "hap, accuracy of its two-way head" in text
+    ours, theirs = (
+        next(line for line in text.splitlines() if line.startswith(start) and "–" in line)
+        for start in ("| **mine**", "| (5.1) shallow fusion (jbls-2020, table 1)")
+    )
+    assert ours.count("–") == 8
+    assert "| 0.841 |" in theirs
+    assert text.count("its numbers are of a two-way head for each class, ours of one arg-max") == 1
+    assert "frozen SSL" not in text
+
+
 def test_own_counts_and_rule_may_agree(tmp_path: Path) -> None:
     run = run_set(tmp_path / "run", "mosei", selection="best_valid")
     (system,) = read_systems([run], **FAST)
