@@ -39,10 +39,12 @@ def _made(
 ) -> Iterator[str]:
     """What a number means nothing without: protocol, selection rule, corpus, counts, raters."""
     altered = ", ".join(protocol.get("altered") or ())
+    share = float(protocol.get("train_fraction") or 1.0)
     yield (
         f"protocol {protocol.get('name', 'unknown')}{f' (altered: {altered})' if altered else ''}, "
         f"by {protocol.get('unit', '?')}, selection {scores['selection'] or 'unknown'}"
         f"{', transductive' if scores['transductive'] else ''}"
+        f"{f', {100 * share:g} % of the training labels' if share < 1 else ''}"
     )
     counts = ", ".join(f"{n:,} {side}" for side, n in (protocol.get("counts") or {}).items())
     folds = protocol.get("folds") or 1
@@ -75,18 +77,36 @@ def print_judgement(judgement: Mapping[str, Any]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     table = Table(title=f"{judgement['metric']}, mean over folds and seeds", title_justify="left")
     table.add_column("system")
-    for column in ("value", f"{judgement['level']:.0%} interval", "sd over folds", "over seeds"):
+    for column in (
+        *("value", f"{judgement['level']:.0%} interval", "pooled"),
+        *("sd over folds", "over seeds"),
+    ):
         table.add_column(column, justify="right")
     for system in judgement["systems"]:
         low, high = system["low"], system["high"]
         interval = "–" if low is None else f"{low:.3f} … {high:.3f}"
-        spread = (_number(system["sd_folds"]), _number(system["sd_seeds"]))
+        spread = [_number(system[key]) for key in ("pooled", "sd_folds", "sd_seeds")]
         table.add_row(system["name"], _number(system["value"]), interval, *spread)
     console.print(table)
+    for line in _made_of_all(judgement["systems"]):
+        console.print(line, markup=False)
     for verdict in judgement["verdicts"]:
         console.print(verdict["sentence"], markup=False)
     for note in judgement["notes"]:
         console.print(f"note: {note}", markup=False)
+
+
+def _made_of_all(systems: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How the numbers of each system were made: once where it is so of all."""
+    lines = {
+        system["name"]: list(_made(made, made["protocol"] or {}, made["corpus"] or {}))
+        for system in systems
+        for made in (system["made"],)
+    }
+    said = dict.fromkeys(line for own in lines.values() for line in own)
+    for line in said:
+        names = [name for name, own in lines.items() if line in own]
+        yield line if len(names) == len(lines) else f"{', '.join(names)}: {line}"
 
 
 def print_audit(audit: Mapping[str, Any]) -> None:
@@ -98,6 +118,7 @@ def print_audit(audit: Mapping[str, Any]) -> None:
             f"{said[check['passed']]:<5} {check['what']}: {check['sentence']}", markup=False
         )
     protocol, spread = audit["protocol"], audit["intervals"]
+    corpus = audit["corpus"] or {}
     table = Table(title=f"{audit['name']} under {protocol['name']}", title_justify="left")
     table.add_column("metric", min_width=max(map(len, audit["metrics"])))
     for column in ("mean of runs", f"{spread['level']:.0%} interval", "pooled"):
@@ -122,6 +143,8 @@ def print_audit(audit: Mapping[str, Any]) -> None:
         f"{audit['headline']['metric']}, mean over folds and seeds; intervals over "
         f"{spread['clusters']} {spread['by']}s ({spread['why']})"
     )
+    if corpus.get("hash"):
+        console.print(f"corpus {corpus.get('name', 'unknown')} {corpus['hash']}", markup=False)
     for note in audit["notes"]:
         console.print(f"note: {note}", markup=False)
 

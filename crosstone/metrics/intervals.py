@@ -3,7 +3,8 @@
 Items of one speaker or session are alike, so replicates draw whole clusters with replacement, and
 the seeds of training where there are several. Metrics are functions of summed statistics (see
 `classification` and `regression`), which makes a replicate a weighted sum over clusters: 2,000
-replicates of 10,000 items are a few matrix products.
+replicates of 10,000 items are a few matrix products. Of S seeds, S - 1 are drawn: S draws of so few
+would show only (S - 1) / S of their variance.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -203,7 +204,9 @@ def resample(
     drawn: dict[str, list[Floats]] = {metric: [] for metric in observed}
     for weights in _draws(np.random.default_rng(seed), num_clusters, replicates):
         seeds = [
-            _counts(generator, s, len(weights)) if over_seeds else np.ones((len(weights), s))
+            _counts(generator, s, len(weights), max(1, s - 1))
+            if over_seeds
+            else np.ones((len(weights), s))
             for s, generator in zip(num_seeds, seed_draws, strict=True)
         ]
         for metric, values in evaluate(weights, seeds).items():
@@ -271,12 +274,12 @@ def _draws(generator: np.random.Generator, num_clusters: int, replicates: int) -
         return
     rows = max(1, _CHUNK_ENTRIES // num_clusters)
     for start in range(0, replicates, rows):
-        yield _counts(generator, num_clusters, min(rows, replicates - start))
+        yield _counts(generator, num_clusters, min(rows, replicates - start), num_clusters)
 
 
-def _counts(generator: np.random.Generator, amount: int, rows: int) -> Floats:
-    """How often each of so many was drawn when as many were drawn with replacement, by row."""
-    drawn = generator.integers(0, amount, size=(rows, amount))
+def _counts(generator: np.random.Generator, amount: int, rows: int, draws: int) -> Floats:
+    """How often each of so many was drawn in so many draws with replacement, by row."""
+    drawn = generator.integers(0, amount, size=(rows, draws))
     drawn += np.arange(rows)[:, None] * amount
     counts = np.bincount(drawn.ravel(), minlength=rows * amount)
     return counts.reshape(rows, amount).astype(np.float64)

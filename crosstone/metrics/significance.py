@@ -27,6 +27,8 @@ class PairedTest:
     """How many items or clusters the test exchanged or drew."""
     exact: bool
     """True if every outcome was counted, False if outcomes were drawn."""
+    pooled: bool = False
+    """True if the difference is of all rows pooled, since the systems' folds differ."""
 
 
 def mcnemar(
@@ -103,7 +105,8 @@ def paired_permutation(
             f"and {len(np.unique(second.clusters))}; score both on the same items"
         )
     one, other = _cells(first, names), _cells(second, names)
-    if [cell.place for cell in one] != [cell.place for cell in other]:
+    pooled = [cell.place for cell in one] != [cell.place for cell in other]
+    if pooled:
         one, other = ([_pooled(cells, len(names))] for cells in (one, other))
 
     def difference(kept: Floats) -> dict[str, Floats]:
@@ -123,7 +126,8 @@ def paired_permutation(
     tests = {}
     for metric, value in observed.items():
         drawn = np.abs(np.concatenate([part[metric] for part in parts]))
-        tests[metric] = PairedTest(value, _p_value(abs(value), drawn, exact), len(names), exact)
+        p = _p_value(abs(value), drawn, exact)
+        tests[metric] = PairedTest(value, p, len(names), exact, pooled)
     return tests
 
 
@@ -180,20 +184,26 @@ def needed_items(
     """Whole clusters, as large as the present ones, and their items that show a difference.
 
     variance: of the paired difference over draws of clusters, at the present size; it falls as
-    1 / clusters. item_variance: the same had the items been drawn one by one. seed_variance: what
-    the seeds of training add, which no further item removes. One two-sided test at 1 - level;
-    never fewer clusters than give exchanges enough for it, which is 6 at 0.95.
+    1 / clusters. G draws of G clusters show only (G - 1) / G of it, which is made good here.
+    item_variance: the same had the items been drawn one by one. seed_variance: what the seeds of
+    training add, which no further item removes. One two-sided test at 1 - level; never fewer
+    clusters than give exchanges enough for it (`fewest_units`).
     """
     normal = NormalDist()
     z = normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)
     effect = variance / item_variance if item_variance > 0 else math.nan
+    variance *= num_clusters / (num_clusters - 1) if num_clusters > 1 else math.nan
     detectable = z * math.sqrt(variance + seed_variance)
     left = (difference / z) ** 2 - seed_variance
-    if not (math.isfinite(variance) and variance > 0 and left > 0):
+    if not (math.isfinite(variance) and left > 0):
         return Needed(None, None, effect, detectable)
-    fewest = math.floor(math.log2(2 / (1 - level))) + 1
-    clusters = max(fewest, math.ceil(num_clusters * variance / left))
+    clusters = max(fewest_units(level), math.ceil(num_clusters * variance / left))
     return Needed(math.ceil(num_items * clusters / num_clusters), clusters, effect, detectable)
+
+
+def fewest_units(level: float = 0.95) -> int:
+    """How many exchanged units can give a p below 1 - level at all, which is 6 at 0.95."""
+    return math.floor(math.log2(2 / (1 - level))) + 1
 
 
 def _binomial(tosses: int, fewer: int) -> float:

@@ -129,19 +129,19 @@ def read_systems(run_sets: Iterable[Path | str], **scoring: Any) -> tuple[System
 
 
 def compare(first: System, second: System) -> Difference:
-    """First minus second with intervals over the clusters of the first.
+    """First minus second with intervals over the clusters of the pair.
 
     Raises CrosstoneError unless both predicted the same items with the same targets.
     """
     pair = pair_scores(first.scores, second.scores, (first.name, second.name))
     drawn = pair.replicates()
-    clusters, level = first.scores.clusters, first.scores.level
+    level = first.scores.level
     return Difference(
         first=first.name,
         second=second.name,
         metrics={name: found.estimate(level).mean for name, found in drawn.items()},
-        by=clusters.by,
-        clusters=clusters.count,
+        by=pair.clusters.by,
+        clusters=pair.clusters.count,
     )
 
 

@@ -1,12 +1,17 @@
 """The findings of a report: what its numbers say, in sentences."""
 
+import itertools
 import math
+from collections.abc import Sequence
 
+from crosstone.errors import CrosstoneError
 from crosstone.metrics import LOWER_IS_BETTER
-from crosstone.reports.comparison import Comparison
+from crosstone.reports.chance import can_tell, chance_of, corrected
+from crosstone.reports.comparison import Comparison, Difference, System
 from crosstone.reports.page import Block, Paragraph
 from crosstone.reports.raters import rater_findings
-from crosstone.reports.wording import METRICS, bracket, enumerate_words, number
+from crosstone.reports.wording import METRICS, bracket, count, enumerate_words, number
+from crosstone.scoring.pairing import pair_scores
 
 
 def findings(comparison: Comparison) -> list[Block]:
@@ -28,30 +33,73 @@ def findings(comparison: Comparison) -> list[Block]:
 
 
 def _paired_findings(comparison: Comparison) -> list[str]:
-    """Whom the best system is ahead of, behind, and not told apart from."""
+    """Whom the best system is ahead of, behind, and not told apart from, as `compare` judges it."""
     best, metric = comparison.best, comparison.headline
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+    wanted = [d for d in comparison.differences if d.first == best.name]
+    if not wanted:
+        return []
+    level, sign = best.scores.level, -1 if metric in LOWER_IS_BETTER else 1
+    judged = _judged(comparison, wanted)
     kinds: dict[str, list[str]] = {"ahead of": [], "behind": [], "open": [], "unknown": []}
-    for difference in comparison.differences:
+    untold: dict[str, list[str]] = {}
+    units = count(wanted[0].clusters, wanted[0].by)
+    for difference in wanted:
         interval = difference.metrics[metric]
-        if difference.first != best.name:
-            continue
-        kind = "ahead of" if sign * interval.value > 0 else "behind"
-        if not interval.excludes(0.0):
-            kind = "open" if math.isfinite(interval.low) else "unknown"
-        kinds[kind].append(f"{difference.second} ({number(interval.value, True)})")
+        p, floor = judged[frozenset((difference.first, difference.second))]
+        named = f"{difference.second} ({number(interval.value, True)})"
+        if not math.isfinite(interval.low):
+            kinds["unknown"].append(named)
+        elif not can_tell(floor, level):
+            untold.setdefault(f"with {units} (the least p is {floor:.3g})", []).append(named)
+        elif p < 1 - level and interval.excludes(0.0):
+            kinds["ahead of" if sign * interval.value > 0 else "behind"].append(named)
+        else:
+            kinds["open"].append(named)
     said = []
+    by = f"exchanging {units} between two"
+    if best.scores.predictions.task == "verification":
+        by = f"drawing {units}"
+    how = f"by {by}, corrected over {count(len(judged), 'pair')} (Holm)"
     for kind in ("ahead of", "behind"):
-        if named := kinds[kind]:
-            end = "the intervals exclude" if len(named) > 1 else "the interval excludes"
-            said.append(
-                f"Paired on the same items, it is {kind} {enumerate_words(named)}: {end} zero."
-            )
+        if names := kinds[kind]:
+            said.append(f"Paired on the same items, it is {kind} {enumerate_words(names)}, {how}.")
     if kinds["open"]:
-        said.append(f"Against {enumerate_words(kinds['open'])} the interval includes zero.")
+        said.append(
+            f"Against {enumerate_words(kinds['open'])} the difference may be chance, {how}."
+        )
+    for why, names in untold.items():
+        said.append(f"Against {enumerate_words(names)} it cannot be told {why}, {how}.")
     if kinds["unknown"]:
         said.append(f"Against {enumerate_words(kinds['unknown'])} there is no interval.")
+    seeds = min(s.scores.sample.num_seeds for s in comparison.systems)
+    if seeds == 1 and len(kinds["unknown"]) < len(wanted):
+        said.append("This is of these trainings, of one seed: others may differ.")
     return said
+
+
+def _judged(
+    comparison: Comparison, wanted: Sequence[Difference]
+) -> dict[frozenset[str], tuple[float, float]]:
+    """Corrected p, and the least that could be, of the wanted pairs among all of their kind.
+
+    The best was picked from all systems that saw the same share of the labels, so all of their
+    pairs count.
+    """
+    best, metric = comparison.best, comparison.headline
+    systems = {system.name: system for system in comparison.systems}
+    level = [s for s in comparison.systems if s.train_fraction == best.train_fraction]
+    pairs: dict[frozenset[str], tuple[System, System]] = {
+        frozenset((a.name, b.name)): (a, b) for a, b in itertools.combinations(level, 2)
+    }
+    pairs |= {frozenset((d.first, d.second)): (systems[d.first], systems[d.second]) for d in wanted}
+    chances = {}
+    for key, (one, other) in pairs.items():
+        try:
+            pair = pair_scores(one.scores, other.scores, (one.name, other.name))
+        except CrosstoneError:  # the report says so where the pair was asked for
+            continue
+        chances[key] = chance_of(pair, metric)
+    return dict(zip(chances, corrected(list(chances.values()), "holm"), strict=True))
 
 
 def _ceiling_findings(comparison: Comparison) -> list[Block]:

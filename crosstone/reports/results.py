@@ -116,7 +116,7 @@ def paired(comparison: Comparison, name: str) -> list[Block]:
     one = comparison.differences[0]
     caption = (
         f"Paired differences in {METRICS[metric]}: the same items and the same draws of "
-        f"{count(one.clusters, one.by)}. Blue where the interval excludes zero."
+        f"{count(one.clusters, one.by)}. Blue where the interval, one at a time, excludes zero."
     )
     table = Table(
         "The paired differences in numbers: means over folds and seeds, one interval at a time.",

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from crosstone.errors import CrosstoneError
 from crosstone.metrics import (
@@ -13,20 +13,27 @@ from crosstone.metrics import (
     Interval,
     Needed,
     Replicates,
-    benjamini_hochberg,
     canonical_name,
-    holm,
     needed_items,
 )
+from crosstone.reports.chance import Chance, Correction, can_tell, chance_of, corrected
 from crosstone.reports.comparison import System, find_system
-from crosstone.reports.wording import METRICS, bracket, count, number, percent
+from crosstone.reports.wording import (
+    METRICS,
+    bracket,
+    count,
+    enumerate_words,
+    number,
+    percent,
+)
 from crosstone.scoring.pairing import Pair, pair_scores
 
-Correction = Literal["holm", "bh"]
-
-CORRECTIONS = {"holm": holm, "bh": benjamini_hochberg}
 _CALLED = {"holm": "Holm", "bh": "Benjamini and Hochberg"}
 POWER = 0.8
+_MADE = (
+    *("protocol", "corpus", "selection", "scored", "transductive", "task", "items", "intervals"),
+)
+"""What scores.json says of how a number was made."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +47,11 @@ class Verdict:
     """Over clusters, and over seeds where a system has several."""
     p: float
     p_corrected: float
+    least_p: float
+    """The smallest corrected p that the clusters allow, however large the difference."""
+    by: str
+    clusters: int
+    """How many of which unit were drawn and exchanged."""
     test: str
     """What p comes from."""
     mcnemar_p: float | None
@@ -78,12 +90,15 @@ class Judgement:
                     "name": system.name,
                     "folder": str(system.folder),
                     **asdict(system.scores.metrics[self.metric].mean),
+                    "pooled": system.scores.metrics[self.metric].pooled.value,
                     **system.scores.spread(self.metric),
                     "runs": len(system.scores.runs),
                     "by": system.scores.clusters.by,
                     "clusters": system.scores.clusters.count,
+                    "made": {key: made[key] for key in _MADE},
                 }
                 for system in self.systems
+                for made in (system.scores.as_dict(),)
             ],
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "notes": list(self.notes),
@@ -105,11 +120,16 @@ def judge(
     p comes from exchanging whole clusters between the two (`paired_permutation`), for trials from
     the bootstrap over speakers, and is corrected over all pairs. detect: the difference whose
     needed number of utterances is asked, by default the one that was found. Raises CrosstoneError
-    for fewer than two systems, other items, or an unknown metric.
+    for fewer than two systems, other items, an unknown metric, or a difference not above 0.
     """
     if len(systems) < 2:
         raise CrosstoneError(
             f"compare: expected at least two run sets, found {len(systems)}; name their folders"
+        )
+    if detect is not None and not (detect > 0 and math.isfinite(detect)):
+        raise CrosstoneError(
+            f"compare: --detect: expected a difference above 0, found {detect:g}; give the "
+            "smallest one that would matter, such as 0.02"
         )
     asked = canonical_name(metric) if metric else systems[0].scores.headline
     pairs = list(itertools.combinations(systems, 2))
@@ -117,15 +137,15 @@ def judge(
         base = find_system(systems, baseline)
         pairs = [(system, base) for system in systems if system is not base]
     drafts = [_draft(one, other, asked, detect) for one, other in pairs]
-    corrected = CORRECTIONS[correction]([draft.p for draft in drafts])
+    ps = corrected([draft.chance for draft in drafts], correction)
     by = f"({_CALLED[correction]} over {count(len(drafts), 'pair')})"
-    verdicts = tuple(_verdict(d, p, by) for d, p in zip(drafts, corrected, strict=True))
+    verdicts = tuple(_verdict(d, *p, by) for d, p in zip(drafts, ps, strict=True))
     return Judgement(
         systems=tuple(systems),
         metric=asked,
         correction=correction,
         verdicts=verdicts,
-        notes=tuple(_notes(systems, drafts)),
+        notes=tuple(_notes(systems, drafts, verdicts)),
     )
 
 
@@ -138,10 +158,7 @@ class _Draft:
     metric: str
     detect: float | None
     difference: Interval
-    p: float
-    test: str
-    exact_of: int
-    """Clusters whose exchanges were all counted, 0 where they were drawn."""
+    chance: Chance
     mcnemar_p: float | None
     needed: Needed
 
@@ -153,24 +170,14 @@ def _draft(first: System, second: System, metric: str, detect: float | None) -> 
         raise CrosstoneError(
             f"compare: expected a metric among {', '.join(drawn)}, found {metric!r}"
         )
-    found, clusters = drawn[metric], first.scores.clusters
-    units = count(clusters.count, clusters.by)
-    test = pair.permutation().get(metric)
-    by_mcnemar = pair.mcnemar()
-    if test is None:
-        p, said = found.p_value(), f"drawing {units}"
-    else:
-        ways = f"all {2**clusters.count:,}" if test.exact else "10,000 drawn"
-        p, said = test.p, f"exchanging {units} between the two in {ways} ways"
+    found, by_mcnemar = drawn[metric], pair.mcnemar()
     return _Draft(
         first=first,
         second=second,
         metric=metric,
         detect=detect,
         difference=found.estimate(first.scores.level).mean,
-        p=p,
-        test=said,
-        exact_of=clusters.count if test is not None and test.exact else 0,
+        chance=chance_of(pair, metric, found),
         mcnemar_p=None if by_mcnemar is None else by_mcnemar.p,
         needed=_needed(pair, found, metric, detect),
     )
@@ -186,50 +193,66 @@ def _needed(pair: Pair, found: Replicates, metric: str, detect: float | None) ->
         kept.variance(),
         item_variance=math.nan if alone is None else alone.variance(),
         num_items=scores.num_items,
-        num_clusters=scores.clusters.count,
+        num_clusters=pair.clusters.count,
         seed_variance=max(0.0, found.variance() - kept.variance()),
         power=POWER,
         level=scores.level,
     )
     if pair.trials is not None and needed.clusters is not None:  # all pairs of so many speakers
-        times = (needed.clusters / scores.clusters.count) ** 2
+        times = (needed.clusters / pair.clusters.count) ** 2
         needed = replace(needed, items=math.ceil(scores.num_items * times))
     return needed
 
 
-def _verdict(draft: _Draft, p_corrected: float, by: str) -> Verdict:
-    scores = draft.first.scores
+def _verdict(draft: _Draft, p_corrected: float, least_p: float, by: str) -> Verdict:
+    scores, chance = draft.first.scores, draft.chance
+    units = count(chance.clusters.count, chance.clusters.by)
     seeds = (_num_seeds(scores.runs), _num_seeds(draft.second.scores.runs))
     real = p_corrected < 1 - scores.level and draft.difference.excludes(0.0)
     better, worse = draft.first.name, draft.second.name
     sign = -1 if draft.metric in LOWER_IS_BETTER else 1
     if sign * draft.difference.value < 0:
         better, worse = worse, better
-    claim = f"{better} is better than {worse}, and the difference is real"
+    of = {1: " of these two trainings"}.get(max(seeds), " of these trainings")
+    claim = (
+        f"{better} is better than {worse}, and the difference{of if min(seeds) == 1 else ''} is "
+        "real"
+    )
     if not real:
         claim = f"{better} is not shown to be better than {worse}, the difference may be chance"
+    if not can_tell(least_p, scores.level):
+        claim = f"whether {better} is better than {worse} cannot be told with {units}"
+        if math.isfinite(least_p):
+            claim += f" (the least p they allow is {least_p:.3g} {by})"
     if draft.difference.value == 0:
         claim = f"{better} and {worse} are not shown to differ"
-    over = count(scores.clusters.count, scores.clusters.by)
+    over = units
     if max(seeds) > 1:
         over += f" and {seeds[0]} + {seeds[1]} seeds"
     interval = f"(no interval can be drawn over {over})"
     if ends := bracket(draft.difference, True):
         interval = f"{ends} ({percent(scores.level)} interval over {over})"
+    mcnemar = ""
+    if draft.mcnemar_p is not None:
+        mcnemar = f", McNemar's exact p of accuracy {_p(draft.mcnemar_p)}"
     sentence = (
         f"{claim}: {draft.first.name} − {draft.second.name} is "
         f"{number(draft.difference.value, True)} {METRICS.get(draft.metric, draft.metric)} "
         f"{interval}, "
-        f"p {_p(draft.p)} by {draft.test}, corrected p {_p(p_corrected)} {by}; {_data(draft)}."
+        f"p {_p(chance.p)} by {chance.test}, corrected p {_p(p_corrected)} {by}{mcnemar}; "
+        f"{_data(draft)}."
     )
     return Verdict(
         first=draft.first.name,
         second=draft.second.name,
         metric=draft.metric,
         difference=draft.difference,
-        p=draft.p,
+        p=chance.p,
         p_corrected=p_corrected,
-        test=draft.test,
+        least_p=least_p,
+        by=chance.clusters.by,
+        clusters=chance.clusters.count,
+        test=chance.test,
         mcnemar_p=draft.mcnemar_p,
         seeds=seeds,
         needed=draft.needed,
@@ -253,24 +276,32 @@ def _data(draft: _Draft) -> str:
             return "how many utterances would be needed cannot be said"
         return f"no number of {noun}s would show {size}, since the seeds spread too far"
     clusters = ""
-    if scores.clusters.by != "item":
-        clusters = f" of {count(needed.clusters or 0, scores.clusters.by)}"
+    if (unit := draft.chance.clusters.by) != "item":
+        clusters = f" of {count(needed.clusters or 0, unit)}"
     wanted = f"about {count(needed.items, noun)}{clusters}"
     return f"{wanted} are needed to see {size} {power}, and there are {scores.num_items:,}"
 
 
-def _notes(systems: Sequence[System], drafts: Sequence[_Draft]) -> list[str]:
+def _notes(
+    systems: Sequence[System], drafts: Sequence[_Draft], verdicts: Sequence[Verdict]
+) -> list[str]:
     """What a reader of the sentences must know."""
     notes = []
-    level = systems[0].scores.level
-    least = {2 / 2**draft.exact_of: draft.exact_of for draft in drafts if draft.exact_of}
-    for p, clusters in least.items():
-        if p > 1 - level:
-            by = systems[0].scores.clusters.by
+    for draft, verdict in zip(drafts, verdicts, strict=True):
+        units = count(verdict.clusters, verdict.by)
+        if draft.first.scores.clusters.by != verdict.by:
+            why = draft.chance.clusters.why
+            notes.append(f"{why}: {units} were drawn and exchanged instead")
+        if verdict.least_p >= 1 - draft.first.scores.level:
             notes.append(
-                f"with {count(clusters, by)} no exchange can give a p below {p:.4g}, however large "
-                "the difference: draw a smaller unit (--unit) or test more"
+                f"with {units} no test can give a corrected p below {verdict.least_p:.4g}, however "
+                "large the difference: draw a smaller unit (--unit), test more, or ask about fewer "
+                "pairs (--baseline)"
             )
+    notes = list(dict.fromkeys(notes))
+    if single := [s.name for s in systems if _num_seeds(s.scores.runs) == 1]:
+        each = " each" if len(single) > 1 else ""
+        notes.append(f"{enumerate_words(single)}: one seed{each}, so other trainings may differ")
     for system in systems:
         if system.protocol.get("selection") == "best_test":
             notes.append(f"the epoch of {system.name} was chosen on the scored items (best_test)")

@@ -30,6 +30,8 @@ class Clusters:
     why: str
     names: NDArray[np.str_]
     """(n,) the cluster of each row; of a trial, that of its first side."""
+    asked: bool = False
+    """True if the caller named the unit."""
 
 
 def choose_clusters(
@@ -62,7 +64,33 @@ def choose_clusters(
         )
     counts: dict[Unit, int] = {unit: len(set(columns[unit])) for unit in known}
     by, why = (asked, "asked for") if asked is not None else _choose(counts, declared)
-    return Clusters(by=by, count=counts[by], why=why, names=np.array(columns[by], dtype=np.str_))
+    names = np.array(columns[by], dtype=np.str_)
+    return Clusters(by=by, count=counts[by], why=why, names=names, asked=asked is not None)
+
+
+def exchangeable(clusters: Clusters, predictions: Predictions | Trials, fewest: int) -> Clusters:
+    """The clusters, or, where fewer than a test needs, those of the largest unit that has enough.
+
+    Groups and speakers give way to each other, never to items, which are not independent. An asked
+    unit stays, and so do the speakers of trials.
+    """
+    if clusters.asked or clusters.count >= fewest or isinstance(predictions, Trials):
+        return clusters
+    columns: dict[Unit, tuple[str | None, ...]] = {
+        "group": predictions.groups,
+        "speaker": predictions.speakers,
+    }
+    counts = {unit: len(set(names)) for unit, names in columns.items() if None not in names}
+    enough = [unit for unit in counts if counts[unit] >= fewest]
+    if not enough:
+        return clusters
+    by = min(enough, key=lambda unit: counts[unit])
+    return Clusters(
+        by=by,
+        count=counts[by],
+        why=f"{clusters.count} {clusters.by}s are too few to exchange",
+        names=np.array(columns[by], dtype=np.str_),
+    )
 
 
 def _of_trials(trials: Trials, path: Path, asked: Unit | None) -> Clusters:

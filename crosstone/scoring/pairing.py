@@ -13,11 +13,13 @@ from crosstone.metrics import (
     TrialSample,
     bootstrap_difference,
     bootstrap_trials_difference,
+    fewest_units,
     mcnemar,
     paired_permutation,
     predicted_classes,
 )
 from crosstone.metrics.intervals import ScoreFunction
+from crosstone.scoring.clusters import Clusters, exchangeable
 from crosstone.scoring.measures import statistics_of
 from crosstone.scoring.predictions import Predictions
 from crosstone.scoring.score import Scores
@@ -26,10 +28,12 @@ from crosstone.scoring.trials import Trials
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """First against second, row by row clustered as the first is."""
+    """First against second, row by row in the same clusters."""
 
     first: Scores
     second: Scores
+    clusters: Clusters
+    """The first's, or those of a unit that is not too few to be exchanged."""
     rows: tuple[Sample, Sample] | None
     """None for trials."""
     trials: tuple[TrialSample, TrialSample] | None
@@ -38,7 +42,7 @@ class Pair:
     """Makes metrics of summed statistics of rows."""
 
     def replicates(self, *, over_seeds: bool = True) -> dict[str, Replicates]:
-        """First minus second in every metric, on the first's draws of clusters."""
+        """First minus second in every metric, both on the same draws of clusters."""
         if self.trials is not None:
             return bootstrap_trials_difference(
                 *self.trials,
@@ -92,7 +96,7 @@ class Pair:
             right.append(dict(zip(columns.ids, hits.tolist(), strict=True)))
         ids = list(right[0])
         cluster_of = dict(
-            zip(self.first.predictions.ids, self.first.clusters.names.tolist(), strict=True)
+            zip(self.first.predictions.ids, self.clusters.names.tolist(), strict=True)
         )
         return mcnemar(
             [right[0][item] for item in ids],
@@ -123,7 +127,8 @@ def pair_scores(first: Scores, second: Scores, names: tuple[str, str]) -> Pair:
     if isinstance(one, Trials) or isinstance(other, Trials):
         assert isinstance(first.sample, TrialSample)
         assert isinstance(second.sample, TrialSample)
-        return Pair(first, second, None, (first.sample, second.sample), lambda sums: {})
+        samples = (first.sample, second.sample)
+        return Pair(first, second, first.clusters, None, samples, lambda sums: {})
     return _pair_of_rows(first, second, one, other)
 
 
@@ -132,10 +137,11 @@ def _pair_of_rows(first: Scores, second: Scores, one: Predictions, other: Predic
         one, other = (dataclasses.replace(p, is_graded=False) for p in (one, other))
     statistics, scores, _ = statistics_of(one)
     against, _, _ = statistics_of(other)
-    cluster_of = dict(zip(one.ids, first.clusters.names.tolist(), strict=True))
+    chosen = exchangeable(first.clusters, one, fewest_units(first.level))
+    cluster_of = dict(zip(one.ids, chosen.names.tolist(), strict=True))
     clusters = np.array([cluster_of[item] for item in other.ids], dtype=np.str_)
     samples = (
-        Sample(statistics, first.clusters.names, one.folds, one.seeds),
+        Sample(statistics, chosen.names, one.folds, one.seeds),
         Sample(against, clusters, other.folds, other.seeds),
     )
-    return Pair(first, second, samples, None, scores)
+    return Pair(first, second, chosen, samples, None, scores)

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from crosstone.cli.tables import print_audit
+from crosstone.scoring.score import score_predictions
+
 LABELS = ["angry", "sad"]
 
 
@@ -30,6 +33,17 @@ def run_set(folder: Path, wrong: int, prefix: str = "u") -> Path:
     ]
     text = "\n".join(map(json.dumps, rows))
     (folder / "predictions.jsonl").write_text(text, encoding="utf-8")
+    facts = {
+        "name": folder.name,
+        "corpus": {"name": "toy", "hash": "9f3c"},
+        "protocol": {
+            "name": "loso",
+            "unit": "speaker",
+            "selection": "last",
+            "train_fraction": 0.2 if folder.name == "one" else 1.0,
+        },
+    }
+    (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     return folder
 
 
@@ -37,9 +51,14 @@ def test_compare(crosstone: Any, tmp_path: Path) -> None:
     one, other = run_set(tmp_path / "one", 1), run_set(tmp_path / "other", 4)
     done = crosstone("compare", one, other)
     assert done.code == 0, done.err
-    assert "one is better than other, and the difference is real: one − other is +0.300 UA" in (
-        done.out
-    )
+    assert (
+        "one is better than other, and the difference of these two trainings is real: one − other "
+        "is +0.300 UA"
+    ) in done.out
+    assert "corpus toy 9f3c; " in done.out
+    assert "intervals over 24 speakers" in done.out
+    assert "one: protocol loso, by speaker, selection last, 20 % of the training labels" in done.out
+    assert "other: protocol loso, by speaker, selection last\n" in done.out
     done = crosstone("compare", one, other, "--metric", "wa", "--unit", "speaker", "--json")
     document = json.loads(done.out)
     assert document["metric"] == "wa"
@@ -79,3 +98,9 @@ def test_audit(crosstone: Any, tmp_path: Path) -> None:
     done = crosstone("audit", file, "--protocol", "mosi-sentiment", "--map", "id")
     assert done.code == 2
     assert "expected ours=theirs" in done.err
+
+
+def test_an_audit_names_the_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = score_predictions(run_set(tmp_path / "one", 1), replicates=20)
+    print_audit(scores.as_dict() | {"checks": []})
+    assert "corpus toy 9f3c\n" in capsys.readouterr().out

@@ -177,16 +177,18 @@ def test_corrections_are_ordered(p: list[float]) -> None:
 def test_needed_by_hand() -> None:
     """A standard error of 0.01 shows 2.8 times itself; half of that needs four times the data."""
     z = 1.95996398454 + 0.84162123357
-    found = needed_items(z * 0.005, 1e-4, item_variance=2.5e-5, num_items=1000, num_clusters=20)
+    drawn = 1e-4 * 19 / 20  # what 20 draws of 20 show of it
+    found = needed_items(z * 0.005, drawn, item_variance=2.375e-5, num_items=1000, num_clusters=20)
     assert (found.items, found.clusters) == pytest.approx((4000, 80), abs=50)
     assert (found.design_effect, found.detectable) == pytest.approx((4, z * 0.01))
     seeds = {"item_variance": 2.5e-5, "num_items": 1000, "num_clusters": 20}
-    found = needed_items(z * 0.01, 1e-4, seed_variance=0.5e-4, **seeds)
+    found = needed_items(z * 0.01, drawn, seed_variance=0.5e-4, **seeds)
     assert found.items == pytest.approx(2000, abs=50)  # rounded up to whole clusters
     assert needed_items(z * 0.005, 1e-4, seed_variance=0.5e-4, **seeds).items is None
     assert needed_items(0.0, 1e-4, **seeds).items is None
     assert needed_items(1.0, 1e-4, **seeds).clusters == 6  # five can give no p below 2 / 32
     assert needed_items(0.1, float("nan"), **seeds).items is None
+    assert needed_items(0.1, 0.0, **seeds).clusters == 6  # the same difference in every cluster
 
 
 def test_what_is_said_to_be_needed_has_the_power() -> None:

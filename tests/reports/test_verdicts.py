@@ -75,10 +75,10 @@ def test_a_clear_difference_is_real(tmp_path: Path) -> None:
     assert verdict.needed.items is not None
     assert verdict.needed.items < verdict.items == 480
     for expected in (
-        "new is better than old, and the difference is real: new − old is +0.",
+        "new is better than old, and the difference of these two trainings is real: new − old is ",
         "(95 % interval over 24 speakers)",
         "by exchanging 24 speakers between the two in 10,000 drawn ways",
-        "(Holm over 1 pair); about ",
+        "(Holm over 1 pair), McNemar's exact p of accuracy < 0.0001; about ",
         "speakers are needed to see it with 80 % power, and there are 480.",
     ):
         assert expected in verdict.sentence, expected
@@ -118,9 +118,11 @@ def test_of_a_value_less_is_better(tmp_path: Path) -> None:
     found = judge(systems(*folders[::-1]))
     assert found.metric == "mae"
     assert found.verdicts[0].sentence.startswith(
-        "near is better than far, and the difference is real: far − near is +1.600 MAE"
+        "near is better than far, and the difference of these two trainings is real: far − near is "
+        "+1.600 MAE"
     )
     assert found.verdicts[0].mcnemar_p is None
+    assert "McNemar" not in found.verdicts[0].sentence
     assert judge(systems(*folders), metric="Corr").metric == "pearson"
 
 
@@ -168,7 +170,57 @@ def test_few_clusters_can_show_nothing(tmp_path: Path) -> None:
     assert found.verdicts[0].p == pytest.approx(2 / 2**4)
     assert not found.verdicts[0].real
     assert "in all 16 ways" in found.verdicts[0].test
-    assert "with 4 groups no exchange can give a p below 0.125" in found.notes[0]
+    assert found.verdicts[0].sentence.startswith(
+        "whether new is better than old cannot be told with 4 groups (the least p they allow is "
+        "0.125 (Holm over 1 pair)): new − old is +0."
+    )
+    assert "may be chance" not in found.verdicts[0].sentence
+    assert "with 4 groups no test can give a corrected p below 0.125" in found.notes[0]
+
+
+def test_too_few_groups_give_way_to_speakers(tmp_path: Path) -> None:
+    """As on IEMOCAP: five sessions of two speakers each, left out session by session."""
+    folders = []
+    for name, rate, draw in (("new", 0.95, 0), ("old", 0.5, 1)):
+        rows = [
+            json.loads(line) | {"group": f"s{k % 5}", "speaker": f"s{k % 5}-{k % 2}", "fold": k % 5}
+            for k, line in enumerate(
+                (make(tmp_path / f"{name}-raw", rate, speakers=10, draw=draw) / "predictions.jsonl")
+                .read_text(encoding="utf-8")
+                .splitlines()
+            )
+        ]
+        folders.append(write(tmp_path / name, rows, unit="group"))
+    found = judge(systems(*folders))
+    (verdict,) = found.verdicts
+    assert (verdict.by, verdict.clusters, verdict.real) == ("speaker", 10, True)
+    assert verdict.p == pytest.approx(2 / 2**10)
+    assert "interval over 10 speakers)" in verdict.sentence
+    assert "exchanging 10 speakers between the two in all 1,024 ways" in verdict.sentence
+    assert found.notes[0] == (
+        "5 groups are too few to exchange: 10 speakers were drawn and exchanged instead"
+    )
+    (asked,) = judge(systems(*folders, unit="group")).verdicts
+    assert (asked.by, asked.clusters, asked.real) == ("group", 5, False)
+    assert "cannot be told with 5 groups (the least p they allow is 0.0625" in asked.sentence
+
+
+def test_folds_that_differ_are_tested_pooled_and_it_is_said(tmp_path: Path) -> None:
+    one, other = make(tmp_path / "new", 0.9), make(tmp_path / "old", 0.6, draw=1)
+    lines = (other / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) | {"fold": k % 3} for k, line in enumerate(lines)]
+    moved = write(tmp_path / "moved", rows)
+    (verdict,) = judge(systems(one, moved)).verdicts
+    assert "ways, of the pooled difference +0." in verdict.sentence
+    assert "since folds differ" in verdict.sentence
+    assert "pooled" not in judge(systems(one, other)).verdicts[0].sentence
+
+
+@pytest.mark.parametrize("detect", [0.0, -0.1, float("nan")])
+def test_no_difference_cannot_be_detected(tmp_path: Path, detect: float) -> None:
+    found = systems(make(tmp_path / "new", 0.9), make(tmp_path / "old", 0.6, draw=1))
+    with pytest.raises(CrosstoneError, match="--detect: expected a difference above 0, found"):
+        judge(found, detect=detect)
 
 
 def test_a_system_and_its_copy(tmp_path: Path) -> None:
@@ -227,11 +279,14 @@ def test_what_a_reader_must_know_is_noted(tmp_path: Path) -> None:
         )
     )
     assert found.notes == (
+        "new and old: one seed each, so other trainings may differ",
         "the epoch of new was chosen on the scored items (best_test)",
         "new was adapted, without labels, also on the scored groups",
         "selection rules differ: new best_test, old last",
     )
     document = found.as_dict()
+    assert document["systems"][0]["made"]["corpus"]["hash"] == "9f3c"
+    assert document["systems"][0]["made"]["transductive"] is True
     assert document["verdicts"][0]["sentence"] == found.verdicts[0].sentence
     assert document["systems"][1]["sd_seeds"] is None
     json.dumps(document, allow_nan=False)
