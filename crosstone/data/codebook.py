@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ class Codebook:
     made_by: Mapping[str, Any]
     """Features (mfcc or an encoder), layer, stride in samples, sampling rate, corpus, seed."""
 
+    heard: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(M,) fingerprints of the utterances that it was fitted on; none where it does not say."""
+
     @property
     def stride(self) -> int:
         """Samples from one labelled frame to the next."""
@@ -39,9 +42,10 @@ class Codebook:
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits of the centres and of what made them."""
+        """Sixteen hex digits of the centres, of what made them and of what was heard."""
         made_by = json.dumps(dict(self.made_by), sort_keys=True).encode()
-        return hashlib.sha256(self.centres.tobytes() + made_by).hexdigest()[:16]
+        content = self.centres.tobytes() + made_by + self.heard.tobytes()
+        return hashlib.sha256(content).hexdigest()[:16]
 
     def assign(self, features: Array) -> NDArray[np.int64]:
         """The nearest centre of each frame, (T, D) → (T,), by |x|² − 2xC + |C|²."""
@@ -61,7 +65,7 @@ class Codebook:
         """Write centres and what made them as safetensors."""
         path.parent.mkdir(parents=True, exist_ok=True)
         metadata = {"made_by": json.dumps(dict(self.made_by)), "hash": self.hash}
-        save_file({"centres": self.centres}, path, metadata)
+        save_file({"centres": self.centres, "heard": self.heard}, path, metadata)
 
     @classmethod
     def load(cls, path: Path | str) -> "Codebook":
@@ -69,7 +73,8 @@ class Codebook:
         try:
             with safe_open(path, "numpy") as file:
                 metadata = file.metadata() or {}
-                codebook = cls(file.get_tensor("centres"), json.loads(metadata["made_by"]))
+                heard = {"heard": file.get_tensor("heard")} if "heard" in file.keys() else {}  # noqa: SIM118
+                codebook = cls(file.get_tensor("centres"), json.loads(metadata["made_by"]), **heard)
         except FileNotFoundError as error:
             raise CheckpointError(
                 f"{path}: no such codebook; make one with crosstone codebook"

@@ -33,6 +33,7 @@ from crosstone.objectives import (
     Orthogonality,
     Supervised,
 )
+from crosstone.runs.codes import stages_of_codebook
 from crosstone.runs.provenance import Stage, stages_of_encoders, stages_of_model
 from crosstone.runs.recipe import SOFT, ModelSpec, Recipe
 
@@ -89,15 +90,21 @@ def assemble(recipe: Recipe, corpus: Corpus, init: Path | None, seed: int) -> As
         _objectives(recipe, model, tokenizer),
         target,
         codebook,
-        earlier_stages(recipe.model, init),
+        earlier_stages(recipe, init),
     )
 
 
-def earlier_stages(spec: ModelSpec, init: Path | None) -> list[Stage]:
-    """What the stages before this one have seen, those of its encoders included."""
+def earlier_stages(recipe: Recipe, init: Path | None) -> list[Stage]:
+    """What the stages before this one have seen, those of its encoders and of its codebook
+    included."""
+    spec, masked = recipe.model, recipe.objectives.masked_audio
     if init is not None:
-        return stages_of_model(init)
-    return stages_of_encoders([spec.audio_encoder, spec.text_encoder])
+        stages = stages_of_model(init)
+    else:
+        stages = stages_of_encoders([spec.audio_encoder, spec.text_encoder])
+    made = stages_of_codebook(Codebook.load(masked.codebook)) if masked is not None else []
+    known = [dict(stage.facts) for stage in stages]
+    return stages + [stage for stage in made if dict(stage.facts) not in known]
 
 
 def find_target(recipe: Recipe, corpus: Corpus) -> Target | None:

@@ -1,5 +1,6 @@
 """Codebooks and codewords of a corpus: running an encoder, or MFCC, over its recordings."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from crosstone.errors import ConfigError, CorpusError
 from crosstone.models.towers import Tower, audio_tower
 from crosstone.nn.encoders import AudioEncoder, frame_stride
 from crosstone.nn.features import MFCC
+from crosstone.runs.corpora import fingerprints_of
+from crosstone.runs.provenance import CODEBOOK, Stage, stage_of, stages_of_encoders
 from crosstone.sequence import Sequence
 
 Progress = Callable[[int, int], None]
@@ -42,7 +45,8 @@ def make_codebook(
     """Fit codewords on a sample of a corpus and write them to `path`.
 
     encoder: any speech encoder (with `layer`, 1-based, None its output); None clusters MFCC every
-    `stride` samples, as HuBERT's first iteration. sample: share of the utterances that is heard.
+    `stride` samples, as HuBERT's first iteration. sample: share of the utterances that is heard;
+    the file keeps their fingerprints, so that a later stage knows when it tests some of them.
     """
     if not 0 < sample <= 1:
         raise ConfigError(f"codebook: sample expects a share in (0, 1], found {sample}")
@@ -67,13 +71,34 @@ def make_codebook(
             "sampling_rate": tower.sampling_rate,
             "weights": _weights_hash(tower),
         }
+    heard = corpus.select(rows)
+    stage = stage_of(
+        CODEBOOK,
+        heard,
+        fingerprints_of(heard),
+        encoders={"audio": str(encoder)} if encoder is not None else {},
+        transductive=False,
+        seed=seed,
+    )
     made_by |= {"corpus": corpus.name, "corpus_hash": corpus.hash, "sample": sample, "seed": seed}
+    made_by["stage"] = dict(stage.facts)
     frames = np.concatenate([found for _, found in _heard(corpus, rows, made_by, progress)])
     if len(frames) > max_frames:
         frames = frames[np.sort(rng.permutation(len(frames))[:max_frames])]
     codebook = fit_codebook(frames, num_codes, made_by, seed=seed, max_iter=max_iter)
+    codebook = dataclasses.replace(codebook, heard=stage.fingerprints)
     codebook.save(path)
     return codebook
+
+
+def stages_of_codebook(codebook: Codebook) -> list[Stage]:
+    """What a codebook has heard, after the past of the encoder that made its features; nothing
+    where its file is older than such records."""
+    if "stage" not in codebook.made_by:
+        return []
+    features = str(codebook.made_by["features"])
+    past = [] if features == "mfcc" else stages_of_encoders([features])
+    return [*past, Stage(codebook.made_by["stage"], codebook.heard)]
 
 
 def codes_of(corpus: Corpus, codebook: Codebook, progress: Progress | None = None) -> Codes:

@@ -62,15 +62,38 @@ def fingerprints_of(corpus: Corpus, progress: Progress | None = None) -> NDArray
     """(N,) what tells the content of each utterance of a corpus or a view of one, 64 bits each.
 
     Of the samples where there is a recording, so that neither a new name nor a new corpus hides
-    it; of the words, whatever their case and blanks, where there is none.
+    it. Where there is none, of the names of corpus and utterance with the words: many people say
+    "okay", and `words_of` tells those.
     """
-    whole = Corpus.open(corpus.folder)
-    digests = _known(whole, None, progress)[1][corpus.base_indices]
+    digests = sounds_of(corpus, progress)
     for row in np.flatnonzero(digests == 0):
-        words = " ".join((corpus[int(row)].text or "").casefold().split())
-        digest = hashlib.sha1(words.encode("utf-8", "surrogatepass"), usedforsecurity=False)
-        digests[row] = int.from_bytes(digest.digest()[:8], "little", signed=True)
+        utterance = corpus[int(row)]
+        digests[row] = _digest(corpus.name, utterance.id, _plain(utterance.text))
     return digests
+
+
+def sounds_of(corpus: Corpus, progress: Progress | None = None) -> NDArray[np.int64]:
+    """(N,) what tells the samples of each recording; 0 where there is none."""
+    return _known(Corpus.open(corpus.folder), None, progress)[1][corpus.base_indices]
+
+
+def words_of(corpus: Corpus, progress: Progress | None = None) -> NDArray[np.int64]:
+    """(N,) what tells the words, whatever their case and blanks, of each utterance without a
+    recording; 0 where there is one."""
+    digests = np.zeros(len(corpus), np.int64)
+    for row in np.flatnonzero(sounds_of(corpus, progress) == 0):
+        digests[row] = _digest(_plain(corpus[int(row)].text))
+    return digests
+
+
+def _plain(text: str | None) -> str:
+    return " ".join((text or "").casefold().split())
+
+
+def _digest(*parts: str) -> int:
+    content = "\0".join(parts).encode("utf-8", "surrogatepass")
+    digest = hashlib.sha1(content, usedforsecurity=False).digest()
+    return int.from_bytes(digest[:8], "little", signed=True)
 
 
 def _known(

@@ -1,7 +1,7 @@
 """A trained model on a whole corpus: predictions, facts and scores in a folder."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,15 @@ from crosstone.protocols import (
     named_protocol,
     trials_of,
 )
-from crosstone.runs.corpora import fingerprints_of
+from crosstone.runs.corpora import fingerprints_of, words_of
 from crosstone.runs.facts import corpus_facts
 from crosstone.runs.predictions import predict_items, prediction_lines
-from crosstone.runs.provenance import describe_encounters, encounters, stages_of_model
+from crosstone.runs.provenance import (
+    Stage,
+    describe_encounters,
+    encounters,
+    stages_of_model,
+)
 from crosstone.runs.run import Progress, items_for, write_lines
 from crosstone.runs.runset import run_set_of
 from crosstone.runs.verification import ask_trials
@@ -81,8 +86,6 @@ def evaluate(
     items = items_for(predictor.model, predictor.tokenizer, labelled, targets=[target])
     _refuse_unheard(items, predictor.model, model)
     predictions = predict_items(predictor.model, items, target, tick)
-    out.mkdir(parents=True, exist_ok=True)
-    write_lines(out / "predictions.jsonl", prediction_lines(predictions, labelled, target, 0, 0))
     is_class = bool(predictor.spec.labels)
     asked: dict[str, Any] = {
         "headline": "ua" if is_class else "mae",
@@ -91,6 +94,10 @@ def evaluate(
         "labels": list(predictor.spec.labels),
     }
     facts = _facts(predictor.model, Path(predictor.name), labelled, asked)
+    out.mkdir(parents=True, exist_ok=True)
+    scored = facts["protocol"]["scored"]
+    lines = prediction_lines(predictions, labelled, target, 0, 0, split=scored)
+    write_lines(out / "predictions.jsonl", lines)
     facts["corpus"]["human"] = rater_agreement(labelled, target.name, target.labels)
     if protocol is not None:
         facts["protocol"]["name"] += f", labels of {protocol}"
@@ -122,7 +129,6 @@ def _evaluate_trials(
     out.mkdir(parents=True, exist_ok=True)
     if spec.ge2e_seed is not None:
         answers.embeddings.write(out)
-    write_lines(out / "predictions.jsonl", answers.lines(0, 0))
     asked: dict[str, Any] = {
         "headline": spec.metric,
         "target": spec.target,
@@ -131,6 +137,8 @@ def _evaluate_trials(
         "ge2e_seed": spec.ge2e_seed,
     }
     facts = _facts(embedder.model, Path(embedder.name), side, asked)
+    scored = facts["protocol"]["scored"]
+    write_lines(out / "predictions.jsonl", answers.lines(0, 0, split=scored))
     facts["protocol"]["notes"] += describe_trials(corpus, trials, spec)
     if protocol is not None:
         facts["protocol"]["name"] += f", trials of {protocol}"
@@ -177,19 +185,25 @@ def _facts(
     model: TaskModel, folder: Path, corpus: Corpus, asked: Mapping[str, Any]
 ) -> dict[str, Any]:
     stages = stages_of_model(folder)
-    met = encounters(stages, corpus, fingerprints_of(corpus))
+    met = encounters(stages, corpus, fingerprints_of(corpus), words_of(corpus))
     seen = {identity for encounter in met for identity in encounter.ids}
-    known = "seen" if len(seen) == len(corpus) else "partly seen"
+    chose = {identity for encounter in met for identity in encounter.chose}
+    name = "whole corpus"
+    if any(encounter.ids or encounter.speakers or encounter.groups for encounter in met):
+        name += f", {'seen' if len(seen) == len(corpus) else 'partly seen'} in training"
+    if chose:
+        name += ", on which its epoch was chosen"
     return {
         "name": _title(folder),
         "stage": "evaluate",
         "family": model.backbone.config.model_type.removeprefix("crosstone-"),
         "corpus": corpus_facts(corpus),
         "protocol": {
-            "name": f"whole corpus, {known} in training" if met else "whole corpus",
+            "name": name,
             "unit": "speaker",
             "folds": 1,
-            "selection": "last",
+            "selection": _selection(stages, bool(chose)),
+            "scored": "selected on test" if chose else "test",
             **asked,
             "train_fraction": None,
             "transductive": False,
@@ -198,10 +212,20 @@ def _facts(
         },
         "seen": {
             "utterances": len(seen),
+            "chose_epoch": len(chose),
             "speakers": sorted({name for encounter in met for name in encounter.speakers}),
         },
         "history": [dict(stage.facts) for stage in stages],
     }
+
+
+def _selection(stages: Sequence[Stage], has_chosen: bool) -> str | None:
+    """The rule of the last stage, as it is on this corpus: an epoch chosen on some of it was chosen
+    on the scored items, whatever these were to the stage; one chosen on other items was not."""
+    if has_chosen:
+        return "best_test"
+    rule = stages[-1].facts.get("selection") if stages else None
+    return "best_valid" if rule == "best_test" else rule
 
 
 def _title(folder: Path) -> str:

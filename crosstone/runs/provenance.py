@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from crosstone.models.towers import encoder_folder
 
 SEEN = "seen.safetensors"
 """File of a model folder: for each entry of its history the fingerprints of what was seen."""
+CODEBOOK = "codebook"
+"""Stage name of a codebook, which hears and does not read labels."""
+_NONE: NDArray[np.int64] = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -24,14 +27,25 @@ class Stage:
 
     facts: Mapping[str, Any]
     """stage, corpus, hash, url, licence, utterances, groups, speakers, encoders,
-    transductive, seed."""
+    transductive, selection, seed."""
     fingerprints: NDArray[np.int64]
     """Of the utterances it was trained on, sorted; empty where the model does not say."""
+    chose: NDArray[np.int64] = field(default_factory=_NONE.copy)
+    """Of the utterances that its epoch was chosen on, sorted."""
+    words: NDArray[np.int64] = field(default_factory=_NONE.copy)
+    """Of the words of those that it was trained on without a recording, sorted."""
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether labels trained it."""
+        return bool(self.facts["stage"] == "finetune")
 
     @property
     def is_blind(self) -> bool:
-        """Whether it used no labels and says that it met the test side."""
-        return self.facts["stage"] != "finetune" and bool(self.facts["transductive"])
+        """Whether it used no labels and may have met the test side: it says so, or it is a
+        codebook, which is made once for all folds."""
+        admits = self.facts["stage"] == CODEBOOK or bool(self.facts["transductive"])
+        return admits and not self.uses_labels
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,10 @@ class Encounter:
     stage: Stage
     ids: tuple[str, ...]
     """Utterances whose content it was trained on, under whatever name."""
+    chose: tuple[str, ...]
+    """Utterances whose content its epoch was chosen on, under whatever name."""
+    echoes: tuple[str, ...]
+    """Utterances without a recording that it was not trained on, but on the same words."""
     speakers: tuple[str, ...]
     """Speakers of the same corpus whom it was trained on, by name."""
     groups: tuple[str, ...]
@@ -55,9 +73,15 @@ def stage_of(
     encoders: Mapping[str, str],
     transductive: bool,
     seed: int,
+    selection: str = "last",
+    chose: NDArray[np.int64] = _NONE,
+    words: NDArray[np.int64] = _NONE,
 ) -> Stage:
-    """The entry of a stage that was trained on `trained_on`; encoders: those it began with, by
-    modality, as the recipe names them."""
+    """The entry of a stage that was trained on `trained_on`.
+
+    fingerprints, words: of its utterances; chose: of those that its epoch was chosen on, by the
+    rule `selection`; encoders: those it began with, by modality, as the recipe names them.
+    """
     facts = {
         "stage": stage,
         "corpus": trained_on.name,
@@ -69,9 +93,11 @@ def stage_of(
         "speakers": sorted({str(s) for s in trained_on.speakers if s}),
         "encoders": dict(encoders),
         "transductive": transductive,
+        "selection": selection,
         "seed": seed,
     }
-    return Stage(facts, np.unique(fingerprints))
+    said = np.unique(words)
+    return Stage(facts, np.unique(fingerprints), np.unique(chose), said[said != 0])
 
 
 def stages_of_model(folder: Path) -> list[Stage]:
@@ -88,25 +114,31 @@ def stages_of_encoders(sources: Iterable[str | None]) -> list[Stage]:
 def _stages(config: TaskConfig, folder: Path) -> list[Stage]:
     path = folder / SEEN
     arrays = load_file(path) if path.is_file() else {}
-    nothing = np.empty(0, np.int64)
     return [
-        Stage(facts, arrays.get(str(i), nothing)) for i, facts in enumerate(config.history or [])
+        Stage(facts, *(arrays.get(f"{i}{part}", _NONE) for part in ("", ".chose", ".words")))
+        for i, facts in enumerate(config.history or [])
     ]
 
 
 def write_seen(folder: Path, stages: Sequence[Stage]) -> None:
     """The fingerprints of a model's stages into its folder; the facts stand in its config."""
     temporary = folder / f".{SEEN}.{os.getpid()}.tmp"
-    save_file({str(i): stage.fingerprints for i, stage in enumerate(stages)}, temporary)
+    arrays: dict[str, NDArray[np.int64]] = {}
+    for i, stage in enumerate(stages):
+        arrays |= {str(i): stage.fingerprints, f"{i}.chose": stage.chose, f"{i}.words": stage.words}
+    save_file(arrays, temporary)
     temporary.replace(folder / SEEN)
 
 
 def encounters(
-    stages: Sequence[Stage], corpus: Corpus, fingerprints: NDArray[np.int64]
+    stages: Sequence[Stage],
+    corpus: Corpus,
+    fingerprints: NDArray[np.int64],
+    words: NDArray[np.int64],
 ) -> list[Encounter]:
-    """Which stages have met utterances, speakers or groups of a corpus.
+    """Which stages have met utterances, speakers, groups or bare words of a corpus.
 
-    fingerprints: (N,) of its utterances.
+    fingerprints, words: (N,) of its utterances.
     """
     names = {
         "speakers": {str(s) for s in corpus.speakers if s},
@@ -114,14 +146,20 @@ def encounters(
     }
     met = []
     for stage in stages:
-        rows = np.flatnonzero(np.isin(fingerprints, stage.fingerprints))
+        is_met = np.isin(fingerprints, stage.fingerprints)
+        is_echo = np.isin(words, stage.words) & (words != 0) & ~is_met
+        rows = [is_met, np.isin(fingerprints, stage.chose), is_echo]
         same = stage.facts["corpus"] == corpus.name
         known = {
             k: tuple(sorted(v & set(stage.facts[k]))) if same else () for k, v in names.items()
         }
-        if len(rows) or any(known.values()):
-            met.append(Encounter(stage, tuple(corpus.ids[int(row)] for row in rows), **known))
+        if any(r.any() for r in rows) or any(known.values()):
+            met.append(Encounter(stage, *(_ids(corpus, r) for r in rows), **known))
     return met
+
+
+def _ids(corpus: Corpus, is_chosen: NDArray[np.bool_]) -> tuple[str, ...]:
+    return tuple(corpus.ids[int(row)] for row in np.flatnonzero(is_chosen))
 
 
 def describe_encounters(met: Sequence[Encounter], corpus: Corpus) -> list[str]:
@@ -136,9 +174,25 @@ def describe_encounters(met: Sequence[Encounter], corpus: Corpus) -> list[str]:
             if names:
                 shown = f"{', '.join(names[:6])}{' …' if len(names) > 6 else ''}"
                 parts.append(f"{len(names)} {kind}{'s' if len(names) > 1 else ''} ({shown})")
-        with_labels = "with" if facts["stage"] == "finetune" else "without"
-        said.append(
-            f"seen in training: {', '.join(parts)}, {with_labels} labels, by the stage "
-            f"'{facts['stage']}' on {facts['corpus']}"
-        )
+        stage = f"the stage '{facts['stage']}' on {facts['corpus']}"
+        if parts:
+            with_labels = "with" if encounter.stage.uses_labels else "without"
+            said.append(f"seen in training: {', '.join(parts)}, {with_labels} labels, by {stage}")
+        if encounter.chose:
+            said.append(
+                f"{stage} chose its epoch on {len(encounter.chose)} of {len(corpus)} utterances "
+                f"({facts['selection']})"
+            )
+        if encounter.echoes:
+            said.append(
+                describe_echoes(facts["stage"], facts["corpus"], len(encounter.echoes), len(corpus))
+            )
     return said
+
+
+def describe_echoes(stage: str, corpus: str, count: int, total: int) -> str:
+    """A sentence on texts that a stage on a corpus has read as other utterances' words."""
+    return (
+        f"{count} of {total} utterances have the words of another utterance that the stage "
+        f"'{stage}' on {corpus} was trained on"
+    )

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import yaml
 from accelerate import PartialState
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
@@ -27,7 +28,8 @@ from crosstone.models.towers import max_tokens
 from crosstone.protocols import Fold
 from crosstone.runs.assembly import Assembly, assemble
 from crosstone.runs.codes import codes_of
-from crosstone.runs.corpora import fingerprints_of
+from crosstone.runs.corpora import fingerprints_of, words_of
+from crosstone.runs.identity import IDENTITY, identity_of, refuse_other
 from crosstone.runs.predictions import predict_items, prediction_lines, score_items
 from crosstone.runs.probe import cross_modal_probe, set_aside
 from crosstone.runs.provenance import Stage, stage_of, write_seen
@@ -53,8 +55,12 @@ def train_run(
 
     corpus: the view that the fold's rows point into; fold None trains on all of it, to the last
     epoch, since nothing is left to choose another by. A folder that
-    is complete already is left as it is when resuming.
+    is complete already is left as it is when resuming. Raises ConfigError where a folder that is
+    resumed began with other data, or from another model.
     """
+    identity = identity_of(recipe, corpus, fold, init)
+    if resume:
+        refuse_other(folder, identity)
     if resume and is_complete(recipe, folder, fold):
         return
     main = PartialState().is_main_process
@@ -69,6 +75,7 @@ def train_run(
     model = assembly.model
     if main:
         write_text(folder / "recipe.yaml", dump_recipe(recipe))
+        write_text(folder / IDENTITY, json.dumps(identity, indent=2))
         write_text(folder / "env.json", json.dumps(environment(), indent=2))
     items = _items(recipe, assembly, trained_on, progress)
     probe = None
@@ -105,7 +112,8 @@ def train_run(
         },
     )
     if main:
-        _leave(recipe, assembly, fold, seed, folder, items, test_items)
+        chose = None if validation is None else corpus.select(_choosing_rows(recipe, fold))
+        _leave(recipe, assembly, fold, seed, folder, items, test_items, chose)
     PartialState().wait_for_everyone()
 
 
@@ -197,12 +205,19 @@ def _validation(
     protocol, target = recipe.protocol, assembly.target
     if protocol is None or target is None or fold is None or protocol.selection == "last":
         return None
-    leaky = protocol.selection == "best_test"
-    items = _side_items(recipe, assembly, corpus.select(fold.test if leaky else fold.valid))
+    items = _side_items(recipe, assembly, corpus.select(_choosing_rows(recipe, fold)))
     if protocol.task == "verification":
-        trials = fold.test_trials if leaky else fold.valid_trials
+        is_leaky = protocol.selection == "best_test"
+        trials = fold.test_trials if is_leaky else fold.valid_trials
         return lambda model: ask_trials(model, items, trials).error_rates()  # type: ignore[arg-type]
     return lambda model: score_items(model, items, target)
+
+
+def _choosing_rows(recipe: Recipe, fold: Fold | None) -> NDArray[np.int64]:
+    """Rows of the corpus by which an epoch is chosen, where one is."""
+    assert recipe.protocol is not None
+    assert fold is not None
+    return fold.test if recipe.protocol.selection == "best_test" else fold.valid
 
 
 def _num_steps(recipe: Recipe, num_items: int) -> int:
@@ -218,8 +233,10 @@ def _leave(
     folder: Path,
     items: Items,
     test_items: Items | None,
+    chose: Corpus | None,
 ) -> None:
-    """Write the model and the predictions, then drop the checkpoints that led to them."""
+    """Write the model and the predictions, then drop the checkpoints that led to them; chose: the
+    utterances that chose the epoch."""
     model = assembly.model
     model.config.heard = kinds_of(items)
     past = [
@@ -238,6 +255,8 @@ def _leave(
             },
             transductive=recipe.data.transductive,
             seed=seed,
+            words=words_of(items.corpus),
+            **_choice(recipe, chose),
         ),
     ]
     model.config.history = [dict(stage.facts) for stage in past]
@@ -256,6 +275,13 @@ def _leave(
             )
         write_lines(folder / "predictions.jsonl", lines)
     clear_checkpoints(folder)
+
+
+def _choice(recipe: Recipe, chose: Corpus | None) -> dict[str, Any]:
+    """What a stage says of how its epoch was chosen."""
+    if chose is None or recipe.protocol is None:
+        return {}
+    return {"selection": recipe.protocol.selection, "chose": fingerprints_of(chose)}
 
 
 def save_model(assembly: Assembly, past: Sequence[Stage], folder: Path) -> None:

@@ -1,10 +1,9 @@
 """A run set: all folds and seeds of a recipe in one folder, their predictions pooled and scored."""
 
 import dataclasses
-import itertools
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,13 @@ from accelerate import PartialState
 from crosstone.data.corpus import Corpus
 from crosstone.errors import CheckpointError, ConfigError
 from crosstone.models.task import load_task, model_folder
-from crosstone.protocols import Fold, Plan, alterations, plan_folds
-from crosstone.runs.assembly import earlier_stages, find_target
-from crosstone.runs.corpora import fingerprints_of, open_corpus
+from crosstone.protocols import Plan, alterations, plan_folds
+from crosstone.runs.assembly import find_target
+from crosstone.runs.corpora import open_corpus
 from crosstone.runs.facts import corpus_facts, human_facts, protocol_facts
+from crosstone.runs.identity import identity_of, refuse_other
+from crosstone.runs.leakage import check_past, check_recordings
 from crosstone.runs.processes import join_processes
-from crosstone.runs.provenance import Encounter, encounters
 from crosstone.runs.recipe import Recipe
 from crosstone.runs.run import Progress, dump_recipe, train_run, write_lines, write_text
 from crosstone.scoring.score import score_predictions
@@ -55,7 +55,8 @@ def run(
         protocol = dataclasses.replace(protocol, train_fraction=1.0)
     plan = plan_folds(corpus, protocol)
     corpus, folds = plan.corpus, plan.folds
-    transductive = _refuse_leaks(recipe, corpus, folds, inits)
+    notes = [] if recipe.data.transductive else check_recordings(corpus, folds, protocol)
+    transductive, met = check_past(recipe, corpus, folds, inits.of)
     altered = alterations(protocol)
     recipe = dataclasses.replace(recipe, protocol=_named(recipe, corpus))
     for seed in recipe.seeds:
@@ -65,8 +66,10 @@ def run(
             train_run(
                 recipe, corpus, fold, seed, folder, init=init, resume=resume, progress=progress
             )
-    if recipe.final_model and not (out / "model").is_dir():
-        final = out / "final"
+    final = out / "final"
+    if recipe.final_model and (out / "model").is_dir():
+        refuse_other(final, identity_of(recipe, corpus, None, inits.whole))
+    elif recipe.final_model:
         train_run(
             recipe,
             corpus,
@@ -82,6 +85,7 @@ def run(
     if recipe.stage == "finetune" and PartialState().is_main_process:
         facts = _facts(recipe, plan, out, transductive)
         facts["protocol"]["altered"] = list(altered)
+        facts["protocol"]["notes"] += notes + met
         facts["corpus"]["left_out"] = left_out
         facts["seconds"] = time.monotonic() - begun
         write_text(out / "run.json", json.dumps(facts, indent=2))
@@ -141,44 +145,6 @@ def run_set_of(folder: Path) -> Path | None:
 def is_begun(out: Path) -> bool:
     """Whether a folder holds more than a run leaves that was refused before it trained."""
     return out.exists() and any(path.name not in (OWN_CORPUS, RECIPE) for path in out.iterdir())
-
-
-def _refuse_leaks(recipe: Recipe, corpus: Corpus, folds: Sequence[Fold], inits: _Inits) -> bool:
-    """Whether an earlier stage has, admittedly, seen the test units without labels.
-
-    Raises ConfigError where one has seen them and does not say so, or has seen their labels.
-    """
-    assert recipe.protocol is not None
-    transductive = recipe.data.transductive
-    for fold, seed in itertools.product(folds, recipe.seeds):
-        init = inits.of(fold.index, seed)
-        stages = earlier_stages(recipe.model, init)
-        if not stages:
-            continue
-        test = corpus.select(fold.test)
-        unit = recipe.protocol.unit
-        for met in encounters(stages, test, fingerprints_of(test)):
-            seen = _seen(met, fold, unit)
-            if not seen:
-                continue
-            if not met.stage.is_blind:
-                raise ConfigError(
-                    f"model.init: fold {fold.index} tests {seen}, which the stage "
-                    f"'{met.stage.facts['stage']}' of {init or 'an encoder'} was trained on; use "
-                    "the same protocol for both stages, or adapt with data.transductive=true, "
-                    "which every table then says"
-                )
-            transductive = True
-    return transductive
-
-
-def _seen(met: Encounter, fold: Fold, unit: str) -> str:
-    """The test units that an earlier stage has seen, or else the utterances, in words."""
-    units = {"speaker": met.speakers, "group": met.groups}.get(unit, ())
-    if unit == "utterance" and (met.speakers or met.groups):
-        units = fold.test_units
-    what, names = (unit, units) if units else ("utterance", met.ids)
-    return f"{what} {', '.join(names[:6])}{' …' if len(names) > 6 else ''}" if names else ""
 
 
 def _named(recipe: Recipe, corpus: Corpus) -> Any:

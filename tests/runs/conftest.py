@@ -14,8 +14,8 @@ from crosstone.data.corpus import Corpus, Source, Utterance
 def noise_corpus(tmp_path: Path) -> Callable[..., Path]:
     """`noise_corpus(n)` writes n utterances of four speakers; pitch and words tell the label."""
 
-    def write(count: int = 24, name: str = "noise") -> Path:
-        rng = np.random.default_rng(0)
+    def write(count: int = 24, name: str = "noise", seed: int = 0) -> Path:
+        rng = np.random.default_rng(seed)
         folder = tmp_path / name
         (folder / "audio").mkdir(parents=True)
         utterances = []

@@ -1,7 +1,7 @@
 """What a model has seen is known by its content, whatever name it comes under."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 
 from crosstone.data.corpus import Corpus, Source, Utterance
 from crosstone.errors import ConfigError
-from crosstone.runs.corpora import fingerprints_of
+from crosstone.runs.corpora import fingerprints_of, words_of
 from crosstone.runs.evaluate import evaluate
 from crosstone.runs.provenance import stages_of_encoders, stages_of_model
 from crosstone.runs.recipe import load_recipe
@@ -65,17 +65,59 @@ def test_a_fingerprint_is_of_the_content(noise_corpus: Callable[..., Path], tmp_
     assert fingerprints_of(corpus.select([7, 2])).tolist() == [prints[7], prints[2]]
 
 
-def test_words_alone_are_told_apart_by_the_words(tmp_path: Path) -> None:
-    texts = ["Good  day", "good day", "bad day"]
-    corpus = Corpus.write(
-        tmp_path,
-        name="t",
-        root=tmp_path,
+def texts(folder: Path, words: Sequence[str], name: str = "t") -> Corpus:
+    """A corpus of words without recordings, two utterances to a session."""
+    return Corpus.write(
+        folder,
+        name=name,
+        root=folder,
         source=Source(),
-        utterances=[Utterance(id=str(i), text=text) for i, text in enumerate(texts)],
+        utterances=[
+            Utterance(
+                id=str(i),
+                text=text,
+                group=f"g{i // 2}",
+                speaker=f"s{i // 2}",
+                labels={"emotion": ("sad", "glad")[i % 2]},
+            )
+            for i, text in enumerate(words)
+        ],
     )
-    first, second, third = fingerprints_of(corpus).tolist()
+
+
+def test_words_alone_are_known_by_their_utterance(tmp_path: Path) -> None:
+    corpus = texts(tmp_path / "a", ["Good  day", "good day", "bad day"])
+    assert len(set(fingerprints_of(corpus).tolist())) == 3
+    first, second, third = words_of(corpus).tolist()
     assert first == second != third
+    again = texts(tmp_path / "b", ["good day", "so", "bad day"])
+    kept = fingerprints_of(again) == fingerprints_of(corpus)
+    assert kept.tolist() == [True, False, True]
+    other = fingerprints_of(texts(tmp_path / "c", ["good day"] * 3, name="other"))
+    assert not np.isin(other, fingerprints_of(corpus)).any()
+
+
+def test_the_same_words_elsewhere_are_a_note(tmp_path: Path) -> None:
+    """Each fold's adaptation has read "okay", which every session says."""
+    texts(tmp_path / "c", ["okay", "yes then", "okay", "no then", "okay", "so then", "okay", "oh"])
+    asked = [
+        "training.batch_size=4",
+        "training.steps=1",
+        "model.family=text",
+        f"data.corpus={tmp_path / 'c'}",
+        "protocol.split=null",
+        "protocol.kind=leave-one-group-out",
+    ]
+    tower = ["model.text_encoder=roberta-tiny", "model.vocab_size=270"]
+    adapt = ["stage=adapt", "data.split=null", *asked, *tower]
+    adapted = run(load_recipe("twokey-text-tower", adapt), tmp_path / "adapted")
+    out = finetune(tmp_path / "c", tmp_path / "out", *asked, f"model.init={adapted}")
+    protocol = json.loads((out / "run.json").read_text())["protocol"]
+    assert protocol["transductive"] is False
+    assert (
+        "4 of 8 utterances have the words of another utterance that the stage 'adapt' on t was "
+        "trained on"
+    ) in protocol["notes"]
 
 
 def test_the_past_goes_on_through_init_and_encoders(
@@ -114,8 +156,46 @@ def test_evaluate_says_what_was_seen_before(
     out = tmp_path / "out"
     evaluate(model, Corpus.open(disguised(folder, tmp_path / "other")), out)
     facts = json.loads((out / "run.json").read_text())
-    assert facts["seen"] == {"utterances": 24, "speakers": []}
+    assert facts["seen"] == {"utterances": 24, "chose_epoch": 0, "speakers": []}
     assert facts["protocol"]["name"] == "whole corpus, seen in training"
     assert facts["protocol"]["notes"] == [
         "seen in training: 24 of 24 utterances, with labels, by the stage 'finetune' on noise"
     ]
+
+
+@pytest.mark.parametrize("rule", ["best_test", "best_valid"])
+def test_evaluate_says_that_its_items_chose_the_epoch(
+    noise_corpus: Callable[..., Path], tmp_path: Path, rule: str
+) -> None:
+    folder = noise_corpus()
+    asked = [f"protocol.selection={rule}", "training.steps=null", "training.epochs=1"]
+    model = finetune(folder, tmp_path / "first", *asked) / "fold-0-seed-0" / "model"
+    (stage,) = stages_of_model(model)
+    assert stage.facts["selection"] == rule
+    whole = Corpus.open(folder)
+    rows = np.flatnonzero(np.isin(fingerprints_of(whole), stage.chose))
+    assert len(rows)
+    chosen = whole.select(rows)
+    evaluate(model, chosen, tmp_path / "out")
+    facts = json.loads((tmp_path / "out" / "run.json").read_text())
+    protocol = facts["protocol"]
+    assert protocol["name"] == "whole corpus, on which its epoch was chosen"
+    assert (protocol["selection"], protocol["scored"]) == ("best_test", "selected on test")
+    assert f"chose its epoch on {len(rows)} of {len(rows)} utterances ({rule})" in " ".join(
+        protocol["notes"]
+    )
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert (scores["selection"], scores["scored"]) == ("best_test", "selected on test")
+    evaluate(model, Corpus.open(noise_corpus(12, "other", seed=1)), tmp_path / "fair")
+    protocol = json.loads((tmp_path / "fair" / "run.json").read_text())["protocol"]
+    assert (protocol["selection"], protocol["scored"]) == ("best_valid", "test")
+
+
+def test_a_stage_whose_epoch_the_test_side_chose_is_refused(
+    noise_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = noise_corpus()
+    asked = ["protocol.selection=best_test", "training.steps=null", "training.epochs=1"]
+    model = finetune(folder, tmp_path / "first", *asked) / "fold-0-seed-0" / "model"
+    with pytest.raises(ConfigError, match=r"the stage 'finetune' of .* chose its epoch on; use"):
+        finetune(folder, tmp_path / "second", f"model.init={model}")

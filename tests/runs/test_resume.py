@@ -1,5 +1,6 @@
 """A run set that was cut off and resumed ends as one that never stopped, bit for bit."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -130,6 +131,34 @@ def test_an_adaptation_that_is_complete_is_left_alone(
     )
     with pytest.raises(ConfigError, match="which the stage 'pretrain' of an encoder"):
         run(finetune, tmp_path / "peeked")
+
+
+def test_a_run_set_does_not_mix_two_corpora(
+    noise_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = noise_corpus()
+    asked = [
+        f"data.corpus={folder}",
+        "model.family=text",
+        "model.text_encoder=roberta-tiny",
+        "model.vocab_size=280",
+        "protocol.split=null",
+        "training.steps=1",
+        "final_model=true",
+    ]
+    recipe = load_recipe("twokey-finetune", asked)
+    out = run(recipe, tmp_path / "out")
+    whole = Corpus.open(folder)
+    relabelled = [
+        dataclasses.replace(u, labels={"emotion": "sad" if i % 3 else "glad"})
+        for i, u in enumerate(whole)
+    ]
+    Corpus.write(folder, name="noise", root=whole.root, source=whole.source, utterances=relabelled)
+    before = content(out)
+    said = r"fold-0-seed-0: began with another training side, test side than stands there now"
+    with pytest.raises(ConfigError, match=said):
+        run(recipe, out, resume=True)
+    assert content(out) == before
 
 
 def test_a_folder_is_not_taken_over(noise_corpus: Callable[..., Path], tmp_path: Path) -> None:
