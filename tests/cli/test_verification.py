@@ -140,6 +140,11 @@ def test_from_recordings_to_an_error_rate(crosstone: Any, release: Path, tmp_pat
     assert "CTAL large (ctal-2021, table 3)" in done.out
     assert "its protocol is none of ours, or unstated; ours is librispeech-verification" in done.out
 
+    file = both / "predictions.jsonl"
+    done = crosstone("audit", file, "--protocol", "librispeech-verification", "--corpus", corpus)
+    assert done.code == 0, done.err
+    assert "FAULT" not in done.out
+
     other = tmp_path / "other"
     done = crosstone("evaluate", run, "--corpus", corpus, "--split", "valid", "--out", other)
     assert done.code == 0, done.err
