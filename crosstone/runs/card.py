@@ -12,6 +12,8 @@ from crosstone.models.task import HeadSpec, TaskConfig, model_folder, read_task_
 from crosstone.reports.wording import (
     METRICS,
     enumerate_words,
+    number,
+    percent,
     protocol_counts,
     protocol_name,
     remarks,
@@ -19,6 +21,7 @@ from crosstone.reports.wording import (
 )
 from crosstone.runs.provenance import stages_of_model
 from crosstone.runs.runset import run_set_of
+from crosstone.scoring.score import read_facts
 
 _SHOWN = 3
 """Metrics of a run set that stand in the table, the headline first."""
@@ -50,19 +53,53 @@ def write_card(
     is_final = own == folder.parent and own.resolve() in [run.resolve() for run in chosen]
     stages = [stage.facts for stage in stages_of_model(folder)]
     data = _front_matter(config, documents, stages, licence)
-    text = "\n\n".join(_sections(config, documents, stages, is_final))
+    is_of_fold = own == folder.parent.parent and own.resolve() in [run.resolve() for run in chosen]
+    text = "\n\n".join(_sections(config, documents, stages, is_final, is_of_fold))
     ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n").save(out)
     return out
 
 
 def _scores(run: Path) -> dict[str, Any]:
+    """The scores of a run set or evaluation, with what run.json says it has `seen` of the items."""
     path = run / "scores.json"
     if not path.is_file():
         raise CorpusError(
             f"{run}: no scores.json; give a run set or an evaluation (crosstone evaluate)"
         )
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return document
+    return document | {"seen": read_facts(run).get("seen") or {}}
+
+
+def _marks(document: Mapping[str, Any]) -> list[str]:
+    """What a reader must know where the number stands."""
+    marks = []
+    if document["scored"] != "test" or document["selection"] == "best_test":
+        marks.append("selected on test")
+    if document["transductive"]:
+        marks.append("adapted on the test side too")
+    if (models := len(document["runs"])) > 1:
+        marks.append(f"mean of {models} models")
+    return marks
+
+
+def _is_of_others(document: Mapping[str, Any]) -> bool:
+    """Whether the scored items neither trained, nor adapted, nor chose the epoch."""
+    seen = document["seen"]
+    return not (
+        document["scored"] != "test"
+        or document["selection"] == "best_test"
+        or document["transductive"]
+        or seen.get("utterances")
+        or seen.get("chose_epoch")
+    )
+
+
+def _pipeline(config: TaskConfig) -> str | None:
+    """The hub's name of what the model does; None where it has none."""
+    if all(fields["kind"] != "classification" for fields in (config.heads or {}).values()):
+        return None
+    hears = any("audio" in kind for kind in config.heard or [])
+    return "audio-classification" if hears else "text-classification"
 
 
 def _front_matter(
@@ -71,23 +108,26 @@ def _front_matter(
     stages: Sequence[Mapping[str, Any]],
     licence: str | None,
 ) -> ModelCardData:
+    pipeline = _pipeline(config)
     results = [
         EvalResult(
-            task_type="audio-classification",
+            task_type=(pipeline if document["task"] == "classification" else None) or "other",
             dataset_type=str(document["corpus"]["name"]),
             dataset_name=str(document["corpus"]["name"]),
             dataset_revision=str(document["corpus"]["hash"]),
             metric_type=document["headline"]["metric"],
-            metric_name=METRICS.get(document["headline"]["metric"], document["headline"]["metric"]),
+            metric_name=", ".join((_title(document["headline"]["metric"]), *_marks(document))),
             metric_value=document["headline"]["value"],
         )
         for document in documents
         if document["corpus"]
+        and document["headline"]["value"] is not None
+        and _is_of_others(document)
     ]
     return ModelCardData(
         license=licence or "other",
         library_name="crosstone",
-        pipeline_tag="audio-classification",
+        pipeline_tag=pipeline,
         tags=["crosstone", "speech", "audio-text", *sorted(config.heads or {})],
         datasets=sorted({str(stage["corpus"]) for stage in stages}),
         base_model=_released_encoders(stages) or None,
@@ -108,8 +148,10 @@ def _sections(
     documents: Sequence[Mapping[str, Any]],
     stages: Sequence[Mapping[str, Any]],
     is_final: bool,
+    is_of_fold: bool,
 ) -> Iterable[str]:
-    """Paragraphs and tables; is_final: the scores are those of the folds' models, not its own."""
+    """Paragraphs and tables; is_final: the scores are those of the folds' models, not its own;
+    is_of_fold: they are those of all models of its run set."""
     names = [str(d["name"]) for d in documents if d.get("name") and d.get("family")]
     heads = {
         name: HeadSpec(**{**fields, "labels": tuple(fields.get("labels") or ())})
@@ -138,6 +180,11 @@ def _sections(
         yield (
             "These are the numbers of the models that each left a part out to be scored on; this "
             "one was trained the same way on all of it, so nothing was left to score it on."
+        )
+    if is_of_fold and any(len(document["runs"]) > 1 for document in documents):
+        yield (
+            "This is the model of one fold and seed: a mean is that of all models of its run set, "
+            "not its own number."
         )
     yield "## What it is not for\n\n" + _LIMITS
 
@@ -183,20 +230,23 @@ def _score_table(documents: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     if not documents:
         yield "No scores were given with this card (`crosstone card --scores RUN`)."
         return
-    yield "| scored on | metric | value | 95 % interval |"
+    yield "| scored on | metric | value | interval |"
     yield "|---|---|---|---|"
     said = []
     for document in documents:
         corpus, protocol = document["corpus"] or {}, document["protocol"] or {}
         place = f"{corpus.get('name', '?')}: {protocol.get('name', 'protocol not stated')}"
-        headline = document["headline"]["metric"]
+        marked = "; ".join((place, *_marks(document)))
+        headline, intervals = document["headline"]["metric"], document["intervals"]
         for name in [headline, *(n for n in document["metrics"] if n != headline)][:_SHOWN]:
             value = document["metrics"][name]
-            yield (
-                f"| {place} | {METRICS.get(name, name)} | {value['value']:.3f} | "
-                f"{value['low']:.3f} to {value['high']:.3f} |"
-            )
-        intervals = document["intervals"]
+            ends = [value["low"], value["high"]]
+            interval = "–"
+            if None not in ends:
+                level = percent(intervals["level"])
+                interval = f"{number(ends[0])} to {number(ends[1])} ({level})"
+            shown = "–" if value["value"] is None else number(value["value"])
+            yield f"| {marked} | {_title(name)} | {shown} | {interval} |"
         said.append(
             f"- {place}: {protocol_name(protocol)}; {protocol_counts(protocol)}; "
             f"{selection_rule(protocol)}; content hash `{corpus.get('hash', '?')}`; intervals over "
@@ -206,6 +256,10 @@ def _score_table(documents: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         said += [f"  - {note}." for note in document["notes"]]
     yield ""
     yield from said
+
+
+def _title(metric: str) -> str:
+    return METRICS.get(metric, metric)
 
 
 _LIMITS = """\

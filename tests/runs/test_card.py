@@ -1,8 +1,10 @@
 """A card says what a model has seen, how its numbers were made and what it is not for."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
@@ -70,9 +72,74 @@ def test_the_folds_scores_are_told_from_the_model_s_own(run_set: Path, tmp_path:
     card = write_card(run_set, runs=[tmp_path / "whole", run_set]).read_text()
     assert f"# {title}\n" in card
     assert "| noise: whole corpus, seen in training | UA |" in card
+    (result,) = ModelCard(card).data.eval_results  # not of items that were trained on
+    assert (
+        result.metric_value
+        == json.loads((run_set / "scores.json").read_text())["headline"]["value"]
+    )
     assert "nothing was left to score it on" in card
     alone = write_card(run_set, runs=[tmp_path / "whole"], force=True).read_text()
     assert "nothing was left to score it on" not in alone
+
+
+def changed(run_set: Path, **values: Any) -> Path:
+    """The card of the run set with other values in its scores."""
+    path = run_set / "scores.json"
+    document = json.loads(path.read_text()) | values
+    path.write_text(json.dumps(document))
+    return write_card(run_set, force=True)
+
+
+@pytest.mark.parametrize(
+    "values,mark",
+    [
+        ({"scored": "selected on test"}, "; selected on test |"),
+        ({"selection": "best_test"}, "; selected on test |"),
+        ({"transductive": True}, "; adapted on the test side too |"),
+    ],
+)
+def test_a_number_that_is_no_test_result_is_marked(
+    run_set: Path, values: dict[str, Any], mark: str
+) -> None:
+    card = ModelCard.load(changed(run_set, **values))
+    assert card.data.eval_results is None
+    assert f"| noise: holdout{mark}" in card.text
+
+
+def test_numbers_that_are_undefined_are_dashes(run_set: Path) -> None:
+    document = json.loads((run_set / "scores.json").read_text())
+    metric = document["headline"]["metric"]
+    document["metrics"][metric] |= {"low": None, "high": None}
+    document["intervals"]["level"] = 0.9
+    text = changed(run_set, **document).read_text()
+    assert re.search(r"\| noise: holdout \| UA \| \d\.\d{3} \| – \|", text)
+    assert "(90 %) |" in text
+    document["metrics"][metric]["value"] = document["headline"]["value"] = None
+    card = ModelCard.load(changed(run_set, **document))
+    assert "| noise: holdout | UA | – | – |" in card.text
+    assert card.data.eval_results is None
+
+
+def test_the_mean_of_several_models_is_said(run_set: Path) -> None:
+    document = json.loads((run_set / "scores.json").read_text())
+    changed(run_set, runs=document["runs"] * 3)
+    card = ModelCard.load(write_card(run_set / "fold-0-seed-0"))
+    assert "| noise: holdout; mean of 3 models | UA |" in card.text
+    assert "not its own number" in card.text
+    (result,) = card.data.eval_results
+    assert result.metric_name == "UA, mean of 3 models"
+    assert result.task_type == card.data.pipeline_tag == "audio-classification"
+
+
+def test_what_is_no_classification_of_audio_is_not_called_so(run_set: Path) -> None:
+    path = run_set / "model" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"heard": ["text"]}))
+    assert ModelCard.load(changed(run_set)).data.pipeline_tag == "text-classification"
+    heads = {"score": {"kind": "regression"}}
+    path.write_text(json.dumps(config | {"heads": heads}))
+    data = ModelCard.load(changed(run_set, task="regression")).data
+    assert (data.pipeline_tag, data.eval_results[0].task_type) == (None, "other")
 
 
 def test_a_card_is_never_overwritten_unasked(run_set: Path) -> None:
