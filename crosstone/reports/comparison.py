@@ -11,7 +11,7 @@ import numpy as np
 from crosstone.errors import CrosstoneError
 from crosstone.metrics import LOWER_IS_BETTER, Interval
 from crosstone.scoring.pairing import pair_scores
-from crosstone.scoring.score import Scores, score_predictions
+from crosstone.scoring.score import Scores, plain, score_predictions
 
 _SHARE = re.compile(r", \d+(\.\d+)? ?% of the labels$")
 
@@ -233,7 +233,7 @@ def paired_table(
                     "clusters": difference.clusters,
                     "metrics": {
                         name: {
-                            **{k: _finite(v) for k, v in asdict(interval).items()},
+                            **plain(asdict(interval)),
                             "excludes_zero": interval.excludes(0.0),
                         }
                         for name, interval in difference.metrics.items()
@@ -305,7 +305,3 @@ def _ceilings(members: Sequence[System]) -> tuple[dict[str, float], str]:
 def _chosen(document: Mapping[str, Any]) -> dict[str, Any]:
     wanted = ("family", "selection", "transductive", "items", "metrics")
     return {key: document[key] for key in wanted}
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

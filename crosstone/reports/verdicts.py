@@ -27,6 +27,7 @@ from crosstone.reports.wording import (
     percent,
 )
 from crosstone.scoring.pairing import Pair, pair_scores
+from crosstone.scoring.score import plain
 
 _CALLED = {"holm": "Holm", "bh": "Benjamini and Hochberg"}
 POWER = 0.8
@@ -103,8 +104,8 @@ class Judgement:
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "notes": list(self.notes),
         }
-        plain: dict[str, Any] = _plain(document)
-        return plain
+        content: dict[str, Any] = plain(document)
+        return content
 
 
 def judge(
@@ -326,11 +327,3 @@ def _p(value: float) -> str:
     if not math.isfinite(value):
         return "undefined"
     return f"= {value:.2g}" if value >= 0.0001 else "< 0.0001"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

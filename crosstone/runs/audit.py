@@ -1,6 +1,5 @@
 """Predictions of any toolkit under a named protocol: what is wrong with them, and every number."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from crosstone.runs.expectation import Check, Expectation, check_against, check_
 from crosstone.runs.submission import Line, Submission, read_submission
 from crosstone.scoring.clusters import Unit
 from crosstone.scoring.predictions import Predictions
-from crosstone.scoring.score import Scores, score_columns
+from crosstone.scoring.score import Scores, plain, score_columns
 from crosstone.scoring.trials import Trials
 
 _SELECTED = "selected on test"
@@ -49,7 +48,7 @@ class Audit:
             pooled = {f"pooled_{k}": v for k, v in asdict(estimate.pooled).items()}
             pooled["pooled"] = pooled.pop("pooled_value")
             numbers = {**asdict(estimate.mean), **pooled}
-            document["metrics"][name] = {k: _finite(v) for k, v in numbers.items()}
+            document["metrics"][name] = plain(numbers)
         return document
 
 
@@ -256,7 +255,3 @@ def _head_estimates(lines: list[Line], columns: Predictions, scores: Scores) -> 
     return bootstrap(
         sample, every, replicates=scores.replicates, level=scores.level, seed=scores.seed
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -141,8 +141,8 @@ class Scores:
                 "labels": list(self.labels),
                 "counts": self.confusion.astype(int).tolist(),
             }
-        plain: dict[str, Any] = _plain(document)
-        return plain
+        content: dict[str, Any] = plain(document)
+        return content
 
     def write(self, path: Path) -> Path:
         """Puts scores.json at `path`, whole or not at all."""
@@ -335,12 +335,12 @@ def _numbers(metric: Metric) -> dict[str, float]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same tree with NaN and infinity as None, which is how JSON says undefined."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value

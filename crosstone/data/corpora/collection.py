@@ -45,7 +45,7 @@ class Collection:
             self.utterances = kept
         else:
             self.faults.append(
-                f"{len(ids)} {what}: {_named(ids)}; {remedy}, or leave them out with "
+                f"{len(ids)} {what}: {named(ids)}; {remedy}, or leave them out with "
                 "--set partial=true"
             )
 
@@ -65,17 +65,28 @@ class Collection:
         workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Corpus:
-        """Measure the recordings and write the corpus; raises CorpusError where there are faults.
-
-        extras: `expected`; `incomplete`, a sentence for each count that differs from it;
-        `left_out`; and the notes. That it is incomplete, and what is left out, is logged (warning).
-        """
+        """Measure the recordings and `store` the corpus; raises CorpusError where there are faults."""
         self.refuse_faults()
         heard = [i for i, each in enumerate(self.utterances) if each.audio is not None]
         paths = [self.root / str(self.utterances[i].audio) for i in heard]
         durations = measure_durations(paths, workers=workers, progress=progress)
         for i, duration in zip(heard, durations, strict=True):
             self.utterances[i] = replace(self.utterances[i], duration=duration)
+        return self.store(out, source=source, expected=expected, trials=trials)
+
+    def store(
+        self,
+        out: Path,
+        *,
+        source: Source,
+        expected: Mapping[str, Any],
+        trials: Iterable[Trial] = (),
+    ) -> Corpus:
+        """Write the corpus as it is.
+
+        extras: `expected`; `incomplete`, a sentence for each count that differs from it;
+        `left_out`; and the notes. That it is incomplete, and what is left out, is logged (warning).
+        """
         incomplete = missing_counts(self.name, expected, self.utterances)
         for sentence in brief(incomplete):
             _LOG.warning("%s", sentence)
@@ -150,6 +161,7 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def _named(ids: Sequence[str]) -> str:
+def named(ids: Sequence[str]) -> str:
+    """The first ten, and how many more there are."""
     more = f" and {len(ids) - NUM_NAMED} more" if len(ids) > NUM_NAMED else ""
     return ", ".join(ids[:NUM_NAMED]) + more

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstone.data.corpora.collection import text_lines
+from crosstone.data.corpora.collection import named, text_lines
 from crosstone.data.corpus import Trial, Utterance
 from crosstone.errors import CorpusError
 
 TARGETS = {"1": True, "target": True, "0": False, "nontarget": False}
 """How lists say whether one person speaks both."""
-NUM_NAMED = 10
 Rows = NDArray[np.int64]
 
 
@@ -33,7 +32,7 @@ def draw_trials(
         unknown += [each.id for each in utterances if "gender" not in each.labels]
     if unknown:
         lacking = "speaker and gender" if same_gender else "speaker"
-        raise CorpusError(f"trials: expected every {lacking}, found none of {_named(unknown)}")
+        raise CorpusError(f"trials: expected every {lacking}, found none of {named(unknown)}")
     rng = np.random.default_rng(seed)
     targets = _same_speaker(utterances, number // 2, rng)
     others = _two_speakers(utterances, number // 2, same_gender, rng)
@@ -161,15 +160,10 @@ def read_trial_list(
     if unknown:
         faults.append(
             f"{path.name}: {len(unknown)} utterances are not in the corpus: "
-            f"{_named(list(unknown))}; add their subsets, or shorten the list"
+            f"{named(list(unknown))}; add their subsets, or shorten the list"
         )
 
 
 def _identity(side: str, speakers: Mapping[str, str | None]) -> str:
     name = side.replace("\\", "/").rpartition("/")[2]
     return side if side in speakers else name if name in speakers else Path(name).stem
-
-
-def _named(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - NUM_NAMED} more" if len(ids) > NUM_NAMED else ""
-    return ", ".join(ids[:NUM_NAMED]) + more

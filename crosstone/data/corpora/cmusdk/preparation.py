@@ -1,6 +1,5 @@
 """From labelled segments, folds, transcripts and recordings to a corpus, with every hole told."""
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,12 +10,9 @@ from crosstone.data.audio import measure_durations
 from crosstone.data.corpora.cmusdk.folds import read_folds
 from crosstone.data.corpora.cmusdk.labels import Segment, is_label_table, read_segments
 from crosstone.data.corpora.cmusdk.tree import Tree
+from crosstone.data.corpora.collection import Collection, named
 from crosstone.data.corpus import Corpus, Source, Utterance
-from crosstone.data.faults import brief, missing_counts
 from crosstone.errors import CorpusError
-
-NUM_NAMED = 10
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -40,10 +36,8 @@ class Draft:
         if partial:
             self.left_out[reason] += num_segments
             return
-        shown = ", ".join(names[:NUM_NAMED])
-        more = f" and {len(names) - NUM_NAMED} more" if len(names) > NUM_NAMED else ""
         self.faults.append(
-            f"{num_segments} {reason}: {shown}{more}; complete the copy, or leave them out with "
+            f"{num_segments} {reason}: {named(names)}; complete the copy, or leave them out with "
             "--set partial=true"
         )
 
@@ -108,36 +102,21 @@ def write_draft(
     extras: `expected`, `incomplete`, `left_out`, `clamped` and the draft's notes.
     """
     rows = _whole_rows(draft, audio, text, partial)
-    if draft.faults:
-        count = "1 fault" if len(draft.faults) == 1 else f"{len(draft.faults)} faults"
-        raise CorpusError("\n  ".join([f"{draft.tree.root}: {count}", *draft.faults]))
+    collection = Collection(
+        name, draft.tree.root, faults=draft.faults, left_out=draft.left_out, notes=draft.notes
+    )
+    collection.refuse_faults()
     videos = sorted({draft.segments[i].video for i in rows} | {u.group or "" for u in unlabelled})
     paths = [draft.tree.recordings[v] for v in videos if audio and v in draft.tree.recordings]
     measured = measure_durations(paths, workers=workers, progress=progress)
     seconds = {path.stem: found for path, found in zip(paths, measured, strict=True)}
-    utterances = [_utterance(draft, i, audio, seconds) for i in rows]
-    utterances += [_placed(draft.tree, u, audio, seconds) for u in unlabelled]
+    collection.utterances = [_utterance(draft, i, audio, seconds) for i in rows]
+    collection.utterances += [_placed(draft.tree, u, audio, seconds) for u in unlabelled]
     clamped = sum(draft.segments[i].start < 0 for i in rows)
     empty = sum(draft.segments[i].end <= max(0.0, draft.segments[i].start) for i in rows)
-    incomplete = missing_counts(name, expected, utterances)
-    for sentence in brief(incomplete):
-        _LOG.warning("%s", sentence)
-    for reason, number in draft.left_out.items():
-        _LOG.warning("%s: left out %d %s", name, number, reason)
-    return Corpus.write(
-        out,
-        name=name,
-        root=draft.tree.root,
-        source=source,
-        utterances=utterances,
-        extras={
-            "expected": expected,
-            "incomplete": incomplete,
-            "left_out": dict(draft.left_out),
-            "clamped": {"negative starts": clamped, "segments of no length, without audio": empty},
-            **draft.notes,
-        },
-    )
+    odd = {"negative starts": clamped, "segments of no length, without audio": empty}
+    collection.notes = {"clamped": odd, **draft.notes}
+    return collection.store(out, source=source, expected=expected)
 
 
 def identity(video: str, start: float, end: float) -> str:
