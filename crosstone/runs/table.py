@@ -1,7 +1,8 @@
-"""From a person's own table to the recipe that fine-tunes on it."""
+"""From a person's own table, or a prepared corpus, to the recipe that fine-tunes on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from crosstone.data.corpora.table import prepare
@@ -25,18 +26,27 @@ def table_recipe(
 ) -> dict[str, Any]:
     """Prepare the table inside `out` and give the keys that lie over the recipe `table-finetune`.
 
-    The family follows the columns (audio and text: cmt; one of them: that one alone) unless
-    `model` names a family or an earlier stage's folder. Folds keep sessions together where the
-    table has them, else speakers (also where each session is one speaker's), else nothing.
-    `classes`: numbers in the target's column are names, not values. Raises CorpusError for a target
-    that is no column.
+    `table` may be a prepared corpus, which is taken as it is. The family follows the columns (audio
+    and text: cmt; one of them: that one alone) unless `model` names a family or an earlier stage's
+    folder. Folds keep sessions together where the table has them, else speakers (also where each
+    session is one speaker's), else nothing. `classes`: numbers in the target's column are names,
+    not values. Raises CorpusError for a target that is no column.
     """
-    folder = out / OWN_CORPUS
+    is_prepared = (table / "corpus.json").is_file()
+    if is_prepared and classes:
+        raise ConfigError(
+            f"{table}: --classes is for a table, found a prepared corpus; leave it out"
+        )
+    folder = table if is_prepared else out / OWN_CORPUS
     if is_begun(out) and (out / RECIPE).exists() and not resume:
         raise ConfigError(f"{out}: a run stands here; go on with --resume or choose another")
     state = join_processes()
-    if state.is_main_process and not (resume and (folder / "corpus.json").is_file()):
-        prepare(table, folder, classes=[target] if classes else (), progress=progress)
+    is_there = is_prepared or (resume and (folder / "corpus.json").is_file())
+    options: dict[str, Any] = {"classes": [target] if classes else (), "progress": progress}
+    if state.is_main_process and not is_there:
+        prepare(table, folder, **options)
+    elif state.is_main_process and not is_prepared:
+        _refuse_changed(table, Corpus.open(folder), options)
     state.wait_for_everyone()
     corpus = Corpus.open(folder)
     values = [u.labels[target] for u in corpus if target in u.labels]
@@ -60,6 +70,17 @@ def table_recipe(
             "folds": max(2, min(5, units)),
         },
     }
+
+
+def _refuse_changed(table: Path, corpus: Corpus, options: Mapping[str, Any]) -> None:
+    """Raises ConfigError where a table is no longer the one that a run began with."""
+    with TemporaryDirectory() as folder:
+        found = prepare(table, Path(folder) / OWN_CORPUS, **options)
+    if found.hash != corpus.hash:
+        raise ConfigError(
+            f"{table}: has changed since {corpus.folder} was made from it, and one run set must "
+            "not mix both; restore it, or choose another folder"
+        )
 
 
 def _unit(corpus: Corpus) -> tuple[str, int, list[str]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from crosstone.data.corpus import Corpus
+from crosstone.errors import ConfigError
 from crosstone.protocols import ProtocolSpec, plan_folds
 from crosstone.runs.table import table_recipe
 
@@ -37,3 +38,16 @@ def test_unit_follows_the_columns(
     notes = plan_folds(corpus, spec).notes
     assert any("as the protocol permits" in note for note in notes) is bool(permits)
     assert any("speakers are unknown" in note for note in notes) is ("speaker" not in columns)
+
+
+def test_a_changed_table_is_no_resumed_one(tmp_path: Path) -> None:
+    table, out = tmp_path / "mine.csv", tmp_path / "out"
+    lines = ["text,mood,speaker", *(f"hello {i},{'ab'[i % 2]},s{i}" for i in range(6))]
+    table.write_text("\n".join(lines), encoding="utf-8")
+    before = table_recipe(table, "mood", None, out)
+    assert table_recipe(table, "mood", None, out, resume=True) == before
+    kept = Corpus.open(out / "corpus").hash
+    table.write_text("\n".join([*lines, "hello again,a,s6"]), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.csv: has changed since .* was made from it"):
+        table_recipe(table, "mood", None, out, resume=True)
+    assert Corpus.open(out / "corpus").hash == kept
