@@ -159,16 +159,8 @@ def _sections(
     }
     yield f"# {names[0] if names else 'A crosstone model'}"
     yield "\n".join(_abilities(config, heads))
-    yield "## Use\n\n" + "\n".join(
-        (
-            "```python",
-            "import crosstone",
-            "",
-            'model = crosstone.load("FOLDER")',
-            _call(config.heard or []),
-            "```",
-        )
-    )
+    compares = any(head.kind == "speakers" for head in heads.values())
+    yield "## Use\n\n" + (_COMPARING if compares else _ANSWERING.format(_call(config.heard or [])))
     yield "## What it has seen\n\n" + "\n".join(_data_table(stages))
     if encoders := _released_encoders(stages):
         yield (
@@ -186,7 +178,7 @@ def _sections(
             "This is the model of one fold and seed: a mean is that of all models of its run set, "
             "not its own number."
         )
-    yield "## What it is not for\n\n" + _LIMITS
+    yield "## What it is not for\n\n" + (_LIMITS_OF_VOICES if compares else _LIMITS) + _UNTESTED
 
 
 def _call(heard: Sequence[str]) -> str:
@@ -206,6 +198,11 @@ def _abilities(config: TaskConfig, heads: Mapping[str, HeadSpec]) -> Iterable[st
             yield f"- `{name}`: one of {enumerate_words(head.labels)}."
         elif head.kind == "regression":
             yield f"- `{name}`: a number on the scale of its training labels."
+        elif head.kind == "speakers":
+            yield (
+                f"- `{name}`: how alike two voices are, from -1 to 1, as the cosine of the vectors "
+                f"that tell its {len(head.labels):,} training speakers apart."
+            )
         else:
             yield f"- `{name}`: a head of kind {head.kind}."
 
@@ -262,11 +259,35 @@ def _title(metric: str) -> str:
     return METRICS.get(metric, metric)
 
 
+_ANSWERING = """\
+```python
+import crosstone
+
+model = crosstone.load("FOLDER")
+{}
+```"""
+
+_COMPARING = """\
+```
+crosstone evaluate FOLDER --corpus CORPUS --out SCORES
+```
+asks it about the trials of a corpus: `SCORES/predictions.jsonl` holds a score for each pair."""
+
 _LIMITS = """\
 It answers what raters like those of its training data would say of recordings like theirs. It does
 not know what a person feels. Do not use it for decisions about a person: not for hiring, grading,
 policing, insurance, credit, diagnosis or access to anything. In the European Union, inferring
 emotions at work and in education is prohibited outside medicine and safety (Regulation (EU)
-2024/1689, Article 5(1)(f)); where they are inferred elsewhere, people must be told (Article 50).
+2024/1689, Article 5(1)(f)); where they are inferred elsewhere, people must be told (Article 50)."""
+
+_LIMITS_OF_VOICES = """\
+It says how alike two recordings sound, and not who speaks. It misses some pairs of one speaker and
+accepts some of two, and more where a person is heard on two days or two devices than in trials of
+one recording. It was not tested against imitated, replayed or synthetic voices. Do not use it for
+decisions about a person: not as proof of identity, for access to anything, for policing or for
+watching people. In the European Union a voice that is used to identify someone is biometric data
+(Regulation (EU) 2016/679, Article 9)."""
+
+_UNTESTED = """
 Other languages, ages, microphones and situations than those above are untested: measure it on your
 own labelled recordings first (`crosstone evaluate`)."""

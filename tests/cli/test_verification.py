@@ -169,6 +169,12 @@ def test_from_recordings_to_an_error_rate(crosstone: Any, release: Path, tmp_pat
     assert [(line["enrol"], line["test"]) for line in found] == [
         (trial.enrol, trial.test) for trial in Corpus.open(listed).trials
     ]
+    done = crosstone("card", run)
+    assert done.code == 0, done.err
+    card = (run / "model" / "README.md").read_text(encoding="utf-8")
+    assert "the vectors that tell its 8 training speakers apart" in card
+    assert "crosstone evaluate FOLDER --corpus CORPUS" in card
+    assert "a voice that is used to identify someone is biometric data" in card
     done = crosstone("predict", run, next(release.rglob("*.flac")))
     assert done.code == 2
     assert "ask it about the trials of a corpus (crosstone evaluate)" in done.err
