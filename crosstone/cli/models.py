@@ -20,7 +20,7 @@ def evaluate(
         typer.Option(help="A named protocol, whose labels are merged and left out as it says."),
     ] = None,
 ) -> None:
-    """Predict and score every labelled utterance of a corpus."""
+    """Predict and score every labelled utterance of a corpus, or for verification its trials."""
     from crosstone.cli.tables import print_scores
     from crosstone.data.corpus import Corpus
     from crosstone.runs.evaluate import evaluate as evaluate_model
