@@ -1,8 +1,10 @@
-"""Tiny models and batches that many tests share; everything is made on the spot."""
+"""Tiny models, batches and files that many tests share; everything is made on the spot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import RobertaConfig
@@ -10,10 +12,14 @@ from transformers import RobertaConfig
 from crosstone.models import CMTConfig, CMTModel
 from crosstone.nn.logmel import LogMelConfig
 
+Rows = Sequence[tuple[float, float, Any]]
+WriteCsd = Callable[..., Path]
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _two_threads() -> None:
-    torch.set_num_threads(2)
+    """At most: on a busy machine OMP_NUM_THREADS=1 is many times faster on models this small."""
+    torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
 def audio_config(**fields: Any) -> LogMelConfig:
@@ -73,3 +79,34 @@ def cmt_inputs() -> Callable[[], dict[str, torch.Tensor]]:
         }
 
     return make
+
+
+@pytest.fixture(scope="session")
+def write_csd() -> WriteCsd:
+    """`write_csd(path, {video: [(start, end, features), …]}, root=…)` as the SDK writes them."""
+    h5py = pytest.importorskip("h5py")
+
+    def write(
+        path: Path,
+        videos: Mapping[str, Rows],
+        root: str = "All Labels",
+        metadata: Mapping[str, bytes] | None = None,
+        dtype: Any = np.float32,
+    ) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(path, "w") as file:
+            for key, value in (metadata or {}).items():
+                # a string of any length in an array of one, as h5py stores json.dumps
+                file.create_dataset(
+                    f"{root}/metadata/{key}", (1,), h5py.string_dtype(), data=[value]
+                )
+            file.require_group(f"{root}/data")
+            for video, rows in videos.items():
+                features = np.array([row[2] for row in rows], dtype=dtype).reshape(len(rows), -1)
+                intervals = np.array([row[:2] for row in rows], np.float64)
+                file[f"{root}/data"].create_group(video)
+                file[f"{root}/data/{video}/features"] = features
+                file[f"{root}/data/{video}/intervals"] = intervals
+        return path
+
+    return write

@@ -49,7 +49,11 @@ def finetune(
     overrides: Overrides = None,
     out: Out = ...,  # type: ignore[assignment]
     data: Annotated[
-        Path | None, typer.Option(help="Your own CSV or JSONL with the columns audio, text, label.")
+        Path | None,
+        typer.Option(
+            help="Your own CSV or JSONL with the columns audio, text, label; or a folder that "
+            "prepare wrote."
+        ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="The label column of --data.")] = None,
     model: Annotated[
@@ -67,7 +71,8 @@ def finetune(
     """Train on labels: every fold and seed of a protocol, then the scores.
 
     With --data: your own table, the folds by its session or speaker column, and a model trained on
-    all of it that `crosstone predict` takes.
+    all of it that `crosstone predict` takes. A protocol by name goes with it too, as in
+    protocol.name=meld-emotion.
     """
     arguments = list(overrides or [])
     if data is None:

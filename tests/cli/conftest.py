@@ -1,10 +1,13 @@
-"""The command in this process, and a corpus that all its tests share."""
+"""The command in this process, and corpora that its tests share."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for releases, the module beside this one
 
 from crosstone.cli import main
 
@@ -55,3 +58,21 @@ def twokey(tmp_path_factory: pytest.TempPathFactory) -> Path:
         unlabelled_speakers=10,
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def release(
+    tmp_path_factory: pytest.TempPathFactory, write_csd: Callable[..., Path]
+) -> Callable[[str], Path]:
+    """`release("meld")`: a small copy in the corpus's true format, as `prepare` is given it."""
+    from releases import RELEASES
+
+    folder = tmp_path_factory.mktemp("releases")
+    written: dict[str, Path] = {}
+
+    def write(name: str) -> Path:
+        if name not in written:
+            written[name] = RELEASES[name](folder / name, write_csd)
+        return written[name]
+
+    return write
