@@ -37,8 +37,8 @@ def check_recordings(corpus: Corpus, folds: Sequence[Fold], spec: ProtocolSpec) 
     index, ids = twice[0]
     folds_said = f" ({len(twice)} of {len(folds)} folds)" if len(folds) > 1 else ""
     said = (
-        f"{len(ids)} of the tested utterances of fold {index}{folds_said} are sample for sample "
-        f"recordings that also train or validate: {_listed(ids)}"
+        f"{len(ids)} of the tested utterances of fold {index}{folds_said} sound exactly as "
+        f"recordings that also train or validate do: {_listed(ids)}"
     )
     if spec.unit == "utterance":
         return [f"{said}; protocol.unit=utterance permits it, and the number is too high"]

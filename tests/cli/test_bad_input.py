@@ -13,9 +13,11 @@ from crosstone.cli import main
 from crosstone.data.corpus import Corpus
 
 
-def tone(path: Path, seconds: float = 0.5, rate: int = 16_000, channels: int = 1) -> Path:
+def tone(
+    path: Path, seconds: float = 0.5, rate: int = 16_000, channels: int = 1, hertz: float = 220.0
+) -> Path:
     time = np.arange(int(rate * seconds)) / rate
-    wave = 0.3 * np.sin(2 * np.pi * 220 * time)
+    wave = 0.3 * np.sin(2 * np.pi * hertz * time)
     soundfile.write(path, np.stack([wave] * channels, 1) if channels > 1 else wave, rate)
     return path
 
@@ -220,8 +222,9 @@ def test_items_a_model_cannot_take_are_named(
     crosstone: Any, listener: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "gaps.csv"
-    tone(tmp_path / "a.wav")
-    rows = [f"r{i},a.wav,{'' if i else 'hi'},{('glad', 'sad')[i % 2]},s{i}" for i in range(6)]
+    for i in range(6):
+        tone(tmp_path / f"{i}.wav", hertz=200.0 + 50.0 * i)
+    rows = [f"r{i},{i}.wav,{'' if i else 'hi'},{('glad', 'sad')[i % 2]},s{i}" for i in range(6)]
     table.write_text("\n".join(["id,audio,text,mood,speaker", *rows]))
     asked = ("finetune", "--data", table, "--target", "mood", "--out", tmp_path / "o")
     done = crosstone(*asked, "--model", "text", "training.epochs=1")

@@ -79,7 +79,8 @@ def test_every_stage_and_family(crosstone: Any, twokey: Path, tmp_path: Path) ->
         fitted = losses(folder / "fold-0-seed-0" / "log.jsonl")
         assert sum(fitted[-10:]) < sum(fitted[:10])
     history = load_task(ada / "fold-0-seed-0" / "model").config.history
-    assert [entry["stage"] for entry in history] == ["pretrain"] * 3 + ["adapt"]  # two towers
+    towers_past = ["codebook", "pretrain", "pretrain"]
+    assert [entry["stage"] for entry in history] == [*towers_past, "codebook", "pretrain", "adapt"]
 
     done = crosstone("score", run_sets[0])
     assert done.code == 0
