@@ -24,6 +24,7 @@ def prepare(
     import yaml
 
     from crosstone.data.corpora import CORPORA
+    from crosstone.reports.wording import duration
 
     if name not in CORPORA:
         raise ConfigError(f"prepare: expected one of {', '.join(CORPORA)}, found '{name}'")
@@ -50,18 +51,24 @@ def prepare(
             if "keyword argument" not in str(error):
                 raise
             raise ConfigError(f"prepare {name} --set: {error}") from error
-    hours = float(corpus.durations[corpus.durations > 0].sum()) / 3600
+    seconds = float(corpus.durations[corpus.durations > 0].sum())
     typer.echo(
-        f"{out}: {len(corpus)} utterances, {hours:.2f} h, "
+        f"{out}: {len(corpus)} utterances, {duration(seconds)}, "
         f"{len({s for s in corpus.speakers if s})} speakers, "
         f"{len({g for g in corpus.groups if g})} groups, hash {corpus.hash}"
     )
     for key in ("ceilings", "clamped", "without_audio", "ties", "trials"):
-        noted = corpus.extras.get(key)
-        if isinstance(noted, dict):
-            noted = ", ".join(f"{name} {value}" for name, value in noted.items() if value)
-        if noted:
-            typer.echo(f"{key}: {noted}")
+        if noted := corpus.extras.get(key):
+            typer.echo(f"{key}: {_told(noted)}")
+
+
+def _told(noted: Any) -> str:
+    """A note of a corpus on one line."""
+    if isinstance(noted, dict):
+        return ", ".join(f"{name} {_told(value)}" for name, value in noted.items())
+    if isinstance(noted, list):
+        return " and ".join(map(str, noted))
+    return f"{noted:.3f}" if isinstance(noted, float) else str(noted)
 
 
 def check(

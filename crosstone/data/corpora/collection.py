@@ -65,7 +65,7 @@ class Collection:
         workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Corpus:
-        """Measure the recordings and `store` the corpus; raises CorpusError where there are faults."""
+        """Measure the recordings and `store` the corpus; raises CorpusError with every fault."""
         self.refuse_faults()
         heard = [i for i, each in enumerate(self.utterances) if each.audio is not None]
         paths = [self.root / str(self.utterances[i].audio) for i in heard]
