@@ -192,6 +192,20 @@ def test_from_raw_files_to_a_card(
         assert said in card.text
 
 
+def test_prepare_says_on_a_line_each_what_was_made(
+    crosstone: Any, release: Release, tmp_path: Path
+) -> None:
+    options = ("--out", tmp_path / "corpus", "--set", "trials=60")
+    done = crosstone("prepare", "librispeech", release("librispeech"), *options)
+    made, drawn = done.out.splitlines()
+    assert ": 42 utterances, 13 s, 7 speakers, 14 groups, hash " in made
+    assert drawn == "trials: drawn_from test-clean, trials 60, seed 0, same_gender False"
+    assert done.err.count("crosstone check lists them") <= 1
+    options = ("--out", tmp_path / "mosei")
+    done = crosstone("prepare", "mosei", release("mosei"), *options)
+    assert "clamped: negative starts 8, segments of no length, without audio 0" in done.out
+
+
 def test_a_prepared_corpus_is_finetuned_as_a_table_is(
     crosstone: Any, release: Release, tmp_path: Path
 ) -> None:
