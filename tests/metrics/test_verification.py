@@ -35,6 +35,9 @@ def test_by_hand() -> None:
     # a false alarm costs nothing much: accept all but what is below 0.3
     assert min_dcf(target, scores, p_target=0.5, c_miss=10) == pytest.approx(1 / 3)
     assert min_dcf(target, scores, p_target=0.5, c_fa=0.01) == pytest.approx(1 / 3)
+    # both costs are 1 unless given: two false alarms in five are cheaper than one miss in two
+    uneven = [True, False, False, True, False, False, False]
+    assert min_dcf(uneven, np.arange(7, 0, -1.0), p_target=0.5) == pytest.approx(2 / 5)
 
 
 def test_the_rate_between_two_thresholds_is_interpolated() -> None:
