@@ -100,7 +100,9 @@ def finetune(
             resume=resume,
             progress=lambda done, total: show("preparing", done, total),
         )
-    _run("finetune", "table-finetune", arguments, out, resume, skip_faulty, over=tree)
+    _run(
+        "finetune", "table-finetune", arguments, out, resume, skip_faulty, over=tree, target=target
+    )
 
 
 def _run(
@@ -111,6 +113,7 @@ def _run(
     resume: bool,
     skip_faulty: bool,
     over: dict[str, Any] | None = None,
+    target: str | None = None,
 ) -> None:
     from crosstone.runs.recipe import load_recipe
     from crosstone.runs.runset import run
@@ -121,6 +124,11 @@ def _run(
     if recipe.stage != stage:
         raise ConfigError(
             f"{name}: is a recipe for crosstone {recipe.stage}, found crosstone {stage}"
+        )
+    if target is not None and recipe.protocol is not None and recipe.protocol.target != target:
+        raise ConfigError(
+            f"finetune --data: --target is '{target}', but {recipe.protocol.name or 'the protocol'} "
+            f"predicts '{recipe.protocol.target}'; ask for that, or choose another protocol"
         )
     with bars() as show:
         run(recipe, out, resume=resume, progress=show)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,27 @@ class LineFaults:
     def add(self, kind: str, number: int, sentence: str) -> None:
         """One fault of the line with this number; each kind is told up to 20 times."""
         self.by_kind.setdefault(kind, []).append(f"line {number}: {sentence}")
+
+    def check_types(
+        self,
+        number: int,
+        row: Mapping[str, Any],
+        *,
+        strings: Sequence[str],
+        integers: Sequence[str],
+        optional: Sequence[str],
+    ) -> None:
+        """A fault for each of these keys that holds another type; optional ones hold a string or
+        null, or are absent."""
+        for key in strings:
+            if not isinstance(row[key], str) or not row[key]:
+                self.add("keys", number, f"{key}: expected a string, found {row[key]!r}")
+        for key in integers:
+            if not isinstance(row[key], int) or isinstance(row[key], bool):
+                self.add("keys", number, f"{key}: expected an integer, found {row[key]!r}")
+        for key in optional:
+            if not isinstance(row.get(key), str | None):
+                self.add("keys", number, f"{key}: expected a string or null, found {row[key]!r}")
 
     def raise_any(self, path: Path, remedy: str) -> None:
         """Raises CorpusError that lists the faults, if there are any."""

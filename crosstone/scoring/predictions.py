@@ -97,15 +97,13 @@ class _Reader:
         self.rows.append(row)
 
     def _check_keys(self, number: int, row: Mapping[str, Any]) -> None:
-        for key in ("id", "split"):
-            if not isinstance(row[key], str) or not row[key]:
-                self._fault("keys", number, f"{key}: expected a string, found {row[key]!r}")
-        for key in ("fold", "seed"):
-            if not isinstance(row[key], int) or isinstance(row[key], bool):
-                self._fault("keys", number, f"{key}: expected an integer, found {row[key]!r}")
-        for key in ("group", "speaker"):
-            if not isinstance(row.get(key), str | None):
-                self._fault("keys", number, f"{key}: expected a string or null, found {row[key]!r}")
+        self.faults.check_types(
+            number,
+            row,
+            strings=("id", "split"),
+            integers=("fold", "seed"),
+            optional=("group", "speaker"),
+        )
         regression = "probabilities" not in row
         if self._regression is None:
             self._regression = regression

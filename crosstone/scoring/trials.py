@@ -107,15 +107,13 @@ class _Reader:
         self.rows.append(row)
 
     def _check_keys(self, number: int, row: Mapping[str, Any]) -> None:
-        for key in ("enrol", "test", "split"):
-            if not isinstance(row[key], str) or not row[key]:
-                self._fault("keys", number, f"{key}: expected a string, found {row[key]!r}")
-        for key in ("fold", "seed"):
-            if not isinstance(row[key], int) or isinstance(row[key], bool):
-                self._fault("keys", number, f"{key}: expected an integer, found {row[key]!r}")
-        for _, key in _SIDES:
-            if not isinstance(row.get(key), str | None):
-                self._fault("keys", number, f"{key}: expected a string or null, found {row[key]!r}")
+        self.faults.check_types(
+            number,
+            row,
+            strings=("enrol", "test", "split"),
+            integers=("fold", "seed"),
+            optional=[key for _, key in _SIDES],
+        )
         if not isinstance(row["target"], bool):
             self._fault("keys", number, f"target: expected true or false, found {row['target']!r}")
         if not is_number(row["score"]):

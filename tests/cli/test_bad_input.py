@@ -12,6 +12,8 @@ import soundfile
 from crosstone.cli import main
 from crosstone.data.corpus import Corpus
 
+NAMED = "protocol.name=meld-emotion"
+
 
 def tone(
     path: Path, seconds: float = 0.5, rate: int = 16_000, channels: int = 1, hertz: float = 220.0
@@ -153,6 +155,10 @@ def test_tables_that_cannot_be_used(crosstone: Any, tmp_path: Path, table: str, 
         (("finetune", "twokey-finetune", "--model", "x", "--out", "y"), "go with --data"),
         (("finetune", "twokey-finetune", "optim.lrr=1", "--out", "y"), "did you mean 'lr'"),
         (("finetune", "twokey-finetune", "--out", "y"), "data.corpus is missing"),
+        (
+            (*("finetune", "--data", "moods.csv", "--target", "mood", "--out", "y"), NAMED),
+            "--target is 'mood', but meld-emotion predicts 'emotion'",
+        ),
         (("predict", "nowhere", "a.wav"), "no model here"),
         (("predict", "nowhere"), "expected recordings or --text"),
         (("predict", "nowhere", "a.wav", "b.wav", "--text", "x"), "found 2 recordings"),
@@ -168,6 +174,7 @@ def test_commands_that_make_no_sense(
     said: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "moods.csv").write_text("text,mood\nhi,glad\nho,sad\n")
     done = crosstone(*arguments)
     assert done.code == 2, done
     assert said in " ".join(done.err.split())

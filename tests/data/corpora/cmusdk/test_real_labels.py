@@ -16,7 +16,9 @@ from crosstone.data.corpora.cmusdk.labels import (
 from crosstone.data.corpora.mosei import EXPECTED
 
 REAL = Path(__file__).parents[5] / "shared" / "data" / "labels_mosei"
-pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason=f"there is no {REAL}")
+pytestmark = pytest.mark.skipif(
+    not REAL.is_dir(), reason="the shared tables of CMU-MOSEI are not here"
+)
 
 
 def test_the_real_segments_have_the_known_counts():
