@@ -128,7 +128,8 @@ def _run(
     if target is not None and recipe.protocol is not None and recipe.protocol.target != target:
         raise ConfigError(
             f"finetune --data: --target is '{target}', but "
-            f"{recipe.protocol.name or 'the protocol'} predicts '{recipe.protocol.target}'; ask for that, or choose another protocol"
+            f"{recipe.protocol.name or 'the protocol'} predicts "
+            f"'{recipe.protocol.target}'; ask for that, or choose another protocol"
         )
     with bars() as show:
         run(recipe, out, resume=resume, progress=show)
