@@ -56,7 +56,9 @@ class Predictor:
     ) -> None:
         self.model, self.tokenizer, self.name = model, tokenizer, name
         answering = [
-            n for n, spec in model.specs.items() if spec.kind in ("classification", "regression")
+            n
+            for n, spec in model.specs.items()
+            if spec.kind in ("classification", "one_vs_rest", "regression")
         ]
         if not answering and model.head_of("speakers"):
             raise CrosstoneError(

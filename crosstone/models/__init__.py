@@ -1,29 +1,24 @@
 """The published systems, one file each; importing this registers them with transformers' Auto*."""
 
+from typing import Any
+
 from transformers import AutoConfig, AutoModel
 
 from crosstone.models.base import CrossModalConfig, CrossModalModel, CrossModalOutput
 from crosstone.models.baselines import BaselineConfig, BaselineModel
+from crosstone.models.builtin import BUILTIN_AUDIO, BUILTIN_TEXT
 from crosstone.models.cmt import CMTConfig, CMTModel
+from crosstone.models.families import FAMILIES, Family
 from crosstone.models.task import HeadSpec, TaskConfig, TaskModel, TaskOutput
 
-FAMILIES: dict[str, type[CrossModalModel]] = {
-    "cmt": CMTModel,
-    "audio": BaselineModel,
-    "text": BaselineModel,
-    "shallow": BaselineModel,
-}
-"""Names a recipe may use; `audio` and `text` are the shallow fusion of one tower."""
-
-for _config, _model in (
-    (CMTConfig, CMTModel),
-    (BaselineConfig, BaselineModel),
-    (TaskConfig, TaskModel),
-):
-    AutoConfig.register(_config.model_type, _config)
-    AutoModel.register(_config, _model)
+_models: list[Any] = [*dict.fromkeys(family.model for family in FAMILIES.values()), TaskModel]
+for _model in _models:
+    AutoConfig.register(_model.config_class.model_type, _model.config_class)
+    AutoModel.register(_model.config_class, _model)
 
 __all__ = [
+    "BUILTIN_AUDIO",
+    "BUILTIN_TEXT",
     "FAMILIES",
     "BaselineConfig",
     "BaselineModel",
@@ -32,6 +27,7 @@ __all__ = [
     "CrossModalConfig",
     "CrossModalModel",
     "CrossModalOutput",
+    "Family",
     "HeadSpec",
     "TaskConfig",
     "TaskModel",

@@ -44,6 +44,12 @@ class CrossModalConfig(PreTrainedConfig):
     spec_augment: bool = False
     """Whether a trained speech encoder masks its own features, as its config says."""
 
+    audio_features: int = 0
+    """Width of speech features that are given instead of waveforms, where there is no tower."""
+
+    text_features: int = 0
+    """Width of text features that are given instead of token ids, where there is no tower."""
+
     mask_token_id: int = 0
     """Token that stands for a masked one where token ids are masked (`mask_level: inputs`)."""
 
@@ -83,6 +89,9 @@ class CrossModalOutput:
     views: dict[str, Tensor]
     """The pooled vectors of each modality by name: audio_mean, text_mean, text_first."""
 
+    features: Sequence | None = None
+    """What entered the audio stream before anything was masked, (B, T_a, F)."""
+
     attentions: dict[str, list[Tensor]] = field(default_factory=dict)
     """On request, by stream, each block's attention to the other, (B, H, T, S)."""
 
@@ -119,6 +128,50 @@ class CrossModalModel(PreTrainedModel):
         raise TypeError(f"{type(self).__name__} must define pooled_width")
 
     @property
+    def hears(self) -> bool:
+        """Whether the model takes speech."""
+        return self.audio_encoder is not None or self.config.audio_features > 0
+
+    @property
+    def reads(self) -> bool:
+        """Whether the model takes text."""
+        return self.text_encoder is not None or self.config.text_features > 0
+
+    @property
+    def feature_width(self) -> int:
+        """Width F of what enters the audio stream: the speech tower's, or that of given features;
+        0 where the model does not hear."""
+        tower = self.audio_encoder
+        return int(tower.width if tower is not None else self.config.audio_features)
+
+    @property
+    def token_width(self) -> int:
+        """Width of what enters the text stream: the text tower's, or that of given features; 0
+        where the model does not read."""
+        tower = self.text_encoder
+        return int(tower.width if tower is not None else self.config.text_features)
+
+    @property
+    def audio_width(self) -> int:
+        """Width of the states of the audio stream."""
+        return self.feature_width
+
+    @property
+    def text_width(self) -> int:
+        """Width of the states of the text stream."""
+        return self.token_width
+
+    @property
+    def orthogonal_pairs(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of views, of audio and of text, that a term may keep apart."""
+        return (("audio_mean", "text_mean"),) if self.hears and self.reads else ()
+
+    @property
+    def orthogonality(self) -> str:
+        """What a pair is measured by: `paper`, the cosine, or `code`, as CTAL's code has it."""
+        return str(getattr(self.config, "orthogonality", "paper"))
+
+    @property
     def mask_level(self) -> str:
         """Where this model applies a corruption: to its encoders' inputs, or to their outputs."""
         return str(getattr(self.config, "mask_level", "inputs"))
@@ -126,15 +179,22 @@ class CrossModalModel(PreTrainedModel):
     @property
     def modalities(self) -> tuple[str, ...]:
         """What the model can take: audio, text or both."""
-        towers = (("audio", self.audio_encoder), ("text", self.text_encoder))
-        return tuple(name for name, tower in towers if tower is not None)
+        takes = (("audio", self.hears), ("text", self.reads))
+        return tuple(name for name, does in takes if does)
 
     def encode_audio(
         self, audio: Tensor | None, mask: Tensor | None, masked: Corruption | None = None
     ) -> Sequence | None:
-        """States of the speech encoder, (B, N) samples → (B, T, D); None without audio or tower."""
-        if self.audio_encoder is None or audio is None or mask is None:
+        """States of the speech encoder, (B, N) samples → (B, T, D); None without audio or tower.
+
+        Features (B, T, D) that were made elsewhere are taken as they are.
+        """
+        if audio is None or mask is None or not self.hears:
             return None
+        if audio.ndim == 3:
+            return Sequence(audio, mask)
+        if self.audio_encoder is None:
+            raise ValueError(f"expected features (B, T, {self.feature_width}), found waveforms")
         positions = masked.positions if masked is not None else None
         states: Sequence = self.audio_encoder(Sequence(audio, mask), positions)
         return states
@@ -142,9 +202,16 @@ class CrossModalModel(PreTrainedModel):
     def encode_text(
         self, text: Tensor | None, mask: Tensor | None, masked: Corruption | None = None
     ) -> Sequence | None:
-        """States of the text encoder, (B, T) ids → (B, T, D); None without text or tower."""
-        if self.text_encoder is None or text is None or mask is None:
+        """States of the text encoder, (B, T) ids → (B, T, D); None without text or tower.
+
+        Features (B, T, D) that were made elsewhere are taken as they are.
+        """
+        if text is None or mask is None or not self.reads:
             return None
+        if text.ndim == 3:
+            return Sequence(text, mask)
+        if self.text_encoder is None:
+            raise ValueError(f"expected features (B, T, {self.token_width}), found token ids")
         states: Sequence = self.text_encoder(
             Sequence(text, mask), masked, self.config.mask_token_id
         )

@@ -14,20 +14,30 @@ from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedMode
 
 from crosstone.errors import CheckpointError
 from crosstone.models.base import CrossModalModel, CrossModalOutput
-from crosstone.nn.heads import CodewordHead, TokenHead
+from crosstone.nn.heads import CodewordHead, FrameHead, TokenHead
 from crosstone.nn.masking import Corruption
+
+POOLED = ("classification", "one_vs_rest", "regression", "speakers")
+"""Kinds of head that answer from the pooled vector."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSpec:
     """One head of a task model."""
 
-    kind: Literal["classification", "regression", "speakers", "tokens", "codes"]
-    """Classes or a value from the pooled vector; the speakers of training, whom only training asks
-    for, so that the pooled vector tells others apart; tokens or codewords from the states."""
+    kind: Literal[
+        "classification", "one_vs_rest", "regression", "speakers", "tokens", "codes", "frames"
+    ]
+    """Classes or a value from the pooled vector, or for each class a two-way answer of its own; the
+    speakers of training, whom only training asks for, so that the pooled vector tells others apart;
+    tokens, codewords or features of masked places from the states."""
 
     labels: tuple[str, ...] = ()
-    """Class names, in the order of the logits (classification, speakers)."""
+    """Class names, in the order of the logits (classification, one_vs_rest, speakers)."""
+
+    bias: bool = True
+    """Whether the linear layer over the pooled vector has one (classification, one_vs_rest,
+    regression, speakers)."""
 
     num_codes: int = 0
     """Codewords of the codebook (codes)."""
@@ -43,6 +53,9 @@ class HeadSpec:
 
     temperature: float = 0.1
     """Divides the cosine (codes); HuBERT's 0.1."""
+
+    norm_eps: float = 1e-5
+    """Of the layer norm (tied tokens, frames)."""
 
 
 @strict
@@ -76,8 +89,9 @@ class TaskOutput:
 
     backbone: CrossModalOutput
     logits: dict[str, Tensor]
-    """Classification and speakers (B, C), regression (B,), tokens (M, V) and codes (M, K) at the M
-    masked places, in row-major order of `positions`."""
+    """Classification and speakers (B, C), one_vs_rest (B, 2 C) as pairs (not, is), regression (B,),
+    tokens (M, V), codes (M, K) and frames (M, F) at the M masked places, in row-major order of
+    `positions`."""
 
 
 class TaskModel(PreTrainedModel):
@@ -99,22 +113,34 @@ class TaskModel(PreTrainedModel):
 
     def _head(self, spec: HeadSpec) -> nn.Module:
         backbone = self.backbone
-        if spec.kind in ("classification", "speakers"):
-            return nn.Linear(backbone.pooled_width, len(spec.labels))
-        if spec.kind == "regression":
-            return nn.Linear(backbone.pooled_width, 1)
-        tower = backbone.text_encoder if spec.kind == "tokens" else backbone.audio_encoder
-        if tower is None:
+        if spec.kind in POOLED:
+            num_logits = {"one_vs_rest": 2 * len(spec.labels), "regression": 1}
+            return nn.Linear(
+                backbone.pooled_width, num_logits.get(spec.kind, len(spec.labels)), spec.bias
+            )
+        if not (backbone.text_encoder is not None if spec.kind == "tokens" else backbone.hears):
             raise CheckpointError(
                 f"a {spec.kind} head needs a {'text' if spec.kind == 'tokens' else 'speech'} "
                 f"encoder, found only {' and '.join(backbone.modalities)}"
             )
-        if spec.kind == "tokens":
-            assert backbone.text_encoder is not None
-            vocab_size = backbone.text_encoder.embeddings.shape[0]
-            return TokenHead(tower.width, vocab_size, style=spec.style)
-        return CodewordHead(
-            tower.width, spec.num_codes, projection=spec.projection, temperature=spec.temperature
+        masks_states = backbone.mask_level == "outputs"
+        if spec.kind == "frames":
+            return FrameHead(backbone.audio_width, backbone.feature_width, norm_eps=spec.norm_eps)
+        if spec.kind == "codes":
+            return CodewordHead(
+                backbone.audio_width,
+                spec.num_codes,
+                projection=spec.projection,
+                temperature=spec.temperature,
+                has_mask_vector=masks_states,
+            )
+        assert backbone.text_encoder is not None
+        return TokenHead(
+            backbone.text_width,
+            backbone.text_encoder.embeddings.shape[0],
+            style=spec.style,
+            norm_eps=spec.norm_eps,
+            has_mask_vector=masks_states,
         )
 
     def head_of(self, kind: str) -> str | None:
@@ -148,11 +174,11 @@ class TaskModel(PreTrainedModel):
         logits = {}
         for name, spec in self.specs.items():
             head = self.heads[_module_name(name)]
-            if spec.kind in ("classification", "speakers"):
-                logits[name] = head(output.pooled)
-            elif spec.kind == "regression":
+            if spec.kind == "regression":
                 logits[name] = head(output.pooled)[:, 0]
-            elif spec.kind == "codes" and audio_corruption is not None and output.audio:
+            elif spec.kind in POOLED:
+                logits[name] = head(output.pooled)
+            elif spec.kind in ("codes", "frames") and audio_corruption is not None and output.audio:
                 logits[name] = head(output.audio.values[audio_corruption.positions])
             elif spec.kind == "tokens" and text_corruption is not None and output.text:
                 assert self.backbone.text_encoder is not None

@@ -10,84 +10,14 @@ from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
     AutoModel,
-    HubertConfig,
     PreTrainedConfig,
-    RobertaConfig,
 )
 
 from crosstone.errors import CheckpointError
 from crosstone.models.base import CrossModalModel
+from crosstone.models.builtin import BUILTIN_AUDIO, BUILTIN_TEXT
 from crosstone.models.task import TaskConfig, load_task
-from crosstone.nn.logmel import LogMelConfig
-
-BUILTIN_AUDIO: dict[str, dict[str, Any]] = {
-    "logmel-mini": {
-        "hidden_size": 64,
-        "num_hidden_layers": 1,
-        "intermediate_size": 128,
-        "conv_strides": [2],
-        "hidden_dropout": 0.0,
-    },
-    "logmel-tiny": {
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "intermediate_size": 256,
-        "conv_strides": [2],
-    },
-    "logmel-small": {"hidden_size": 128, "num_hidden_layers": 4, "intermediate_size": 512},
-    "hubert-tiny": {
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 256,
-        "conv_dim": (64,) * 7,
-        "feat_extract_norm": "layer",
-        "conv_bias": True,
-        "do_stable_layer_norm": True,
-        "num_conv_pos_embeddings": 16,
-        "num_conv_pos_embedding_groups": 4,
-        "layerdrop": 0.0,
-        "attention_dropout": 0.0,
-        "activation_dropout": 0.0,
-    },
-}
-"""Speech encoders for CPUs, with random weights until a stage trains them. The mini ones have no
-dropout: they are for a few hundred steps on data that they see a few times."""
-
-BUILTIN_TEXT: dict[str, dict[str, Any]] = {
-    "roberta-mini": {
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 256,
-        "max_position_embeddings": 130,
-        "type_vocab_size": 1,
-        "initializer_range": 0.1,
-        "attention_probs_dropout_prob": 0.0,
-        "hidden_dropout_prob": 0.0,
-    },
-    "roberta-tiny": {
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 256,
-        "max_position_embeddings": 130,
-        "type_vocab_size": 1,
-        "initializer_range": 0.1,
-        "attention_probs_dropout_prob": 0.0,
-    },
-    "roberta-small": {
-        "hidden_size": 128,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "intermediate_size": 512,
-        "max_position_embeddings": 514,
-        "type_vocab_size": 1,
-        "initializer_range": 0.05,
-        "attention_probs_dropout_prob": 0.0,
-    },
-}
-"""Text encoders for CPUs, mini as above; their vocabulary is their tokenizer's."""
+from crosstone.nn.speech import SpeechConfig
 
 
 @dataclass(frozen=True)
@@ -103,9 +33,7 @@ class Tower:
 def audio_tower(source: Path | str) -> Tower:
     """A speech encoder by built-in name, crosstone folder or run, Hugging Face folder or hub id."""
     if str(source) in BUILTIN_AUDIO:
-        fields = BUILTIN_AUDIO[str(source)]
-        kind = HubertConfig if str(source).startswith("hubert") else LogMelConfig
-        return Tower(kind(**fields), None)
+        return Tower(BUILTIN_AUDIO[str(source)](), None)
     source = _located(source)
     config = _config(source)
     if isinstance(config, TaskConfig):
@@ -118,7 +46,7 @@ def audio_tower(source: Path | str) -> Tower:
             backbone.config.normalize_audio,
             backbone.config.sampling_rate,
         )
-    if not (isinstance(config, LogMelConfig) or hasattr(config, "conv_kernel")):
+    if not (isinstance(config, SpeechConfig) or hasattr(config, "conv_kernel")):
         raise CheckpointError(
             f"{source}: expected a speech encoder that takes a waveform (HuBERT, wav2vec 2.0, "
             f"WavLM, data2vec-audio), found '{config.model_type}'"
@@ -130,10 +58,7 @@ def audio_tower(source: Path | str) -> Tower:
 def text_tower(source: Path | str, vocab_size: int = 0) -> Tower:
     """A text encoder by the same four names; vocab_size is for the built-in ones."""
     if str(source) in BUILTIN_TEXT:
-        special = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
-        return Tower(
-            RobertaConfig(vocab_size=vocab_size, **special, **BUILTIN_TEXT[str(source)]), None
-        )
+        return Tower(BUILTIN_TEXT[str(source)](vocab_size=vocab_size), None)
     source = _located(source)
     config = _config(source)
     if isinstance(config, TaskConfig):
@@ -224,7 +149,7 @@ def _preparation(source: Path | str, config: PreTrainedConfig) -> tuple[bool, in
 
     Without one the layer-norm style is taken to want it, the group-norm style not, as in fairseq.
     """
-    if isinstance(config, LogMelConfig):
+    if isinstance(config, SpeechConfig):
         return False, config.sampling_rate
     try:
         extractor = AutoFeatureExtractor.from_pretrained(source)

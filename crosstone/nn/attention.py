@@ -7,6 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def not_after(num_queries: int, num_keys: int, device: torch.device) -> Tensor:
+    """Which keys each query may look at where none may look ahead, (T, S) bool."""
+    return torch.ones(num_queries, num_keys, dtype=torch.bool, device=device).tril()
+
+
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention of several heads (Vaswani et al. 2017, §3.2).
 
@@ -29,17 +34,26 @@ class MultiHeadAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(
-        self, states: Tensor, memory: Tensor, memory_mask: Tensor, *, with_weights: bool = False
+        self,
+        states: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor,
+        *,
+        allowed: Tensor | None = None,
+        with_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """What each state gathers from the memory.
 
-        states (B, T, D), memory (B, S, M), memory_mask (B, S) True where real → (B, T, D), and
-        with_weights the weights (B, H, T, S), else None.
+        states (B, T, D), memory (B, S, M), memory_mask (B, S) True where real, allowed (T, S) True
+        where a query may look (all, if None) → (B, T, D), and with_weights the weights
+        (B, H, T, S), else None.
         """
         query = self._split(self.query(states))
         key = self._split(self.key(memory))
         value = self._split(self.value(memory))
         seen = memory_mask[:, None, None, :]
+        if allowed is not None:
+            seen = seen & allowed
         if with_weights:
             gathered, weights = self._attend_openly(query, key, value, seen)
         else:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedConfig
 
-from crosstone.nn.logmel import LogMelConfig
 from crosstone.nn.masking import Corruption, replace_tokens
+from crosstone.nn.speech import SpeechConfig
 from crosstone.sequence import Sequence
 
 FREEZES = ("none", "convolutions", "all")
@@ -50,7 +50,7 @@ class Encoder(nn.Module):
 
 
 class AudioEncoder(Encoder):
-    """A speech encoder (HuBERT, wav2vec 2.0, WavLM, data2vec-audio, or the built-in log-mel).
+    """A speech encoder (HuBERT, wav2vec 2.0, WavLM, data2vec-audio, or one of ours).
 
     `layer` chooses a hidden state (k is the output of layer k, 0 the input of the first); None the
     encoder's last output. `normalize` brings each waveform to zero mean and unit variance first, as
@@ -80,8 +80,8 @@ class AudioEncoder(Encoder):
 
     def num_frames(self, num_samples: Any) -> Any:
         """Frames that leave the encoder for that many samples (an int or a tensor of ints)."""
-        if isinstance(self.model.config, LogMelConfig):
-            return self.model.num_frames(num_samples)
+        if isinstance(self.model.config, SpeechConfig):
+            return self.model.config.num_frames(num_samples)
         return self.model._get_feat_extract_output_lengths(num_samples)
 
     @property
@@ -92,8 +92,8 @@ class AudioEncoder(Encoder):
     @property
     def min_samples(self) -> int:
         """The shortest waveform that gives a frame; shorter ones are padded with zeros to it."""
-        if isinstance(self.model.config, LogMelConfig):
-            return 1
+        if isinstance(self.model.config, SpeechConfig):
+            return self.model.config.min_samples
         config, samples = self.model.config, 1
         for kernel, stride in zip(
             reversed(config.conv_kernel), reversed(config.conv_stride), strict=True
@@ -194,20 +194,20 @@ def _check_layer(config: PreTrainedConfig, layer: int | None) -> None:
 
 def frame_stride(config: PreTrainedConfig) -> int:
     """Samples from one frame of a speech encoder to the next."""
-    if isinstance(config, LogMelConfig):
-        return config.hop * math.prod(config.conv_strides)
+    if isinstance(config, SpeechConfig):
+        return config.frame_stride
     return math.prod(config.conv_stride)
 
 
 def is_padding_safe(config: PreTrainedConfig) -> bool:
     """Whether padded samples leave the real frames alone.
 
-    True for the built-in encoder and for the layer-norm ("large") style of HuBERT, wav2vec 2.0 and
-    WavLM; the group norm of the "base" style runs over time, and data2vec-audio's stacked
-    positional convolutions carry padding into real frames.
+    True for the layer-norm ("large") style of HuBERT, wav2vec 2.0 and WavLM; the group norm of the
+    "base" style runs over time, and data2vec-audio's stacked positional convolutions carry padding
+    into real frames. Our own say it themselves.
     """
-    if isinstance(config, LogMelConfig):
-        return True
+    if isinstance(config, SpeechConfig):
+        return config.is_padding_safe
     return (
         config.model_type in ("hubert", "wav2vec2", "wavlm") and config.feat_extract_norm == "layer"
     )

@@ -31,6 +31,13 @@ def mel_filterbank(sampling_rate: int, n_fft: int, num_mels: int) -> Tensor:
     return torch.from_numpy(filters)
 
 
+def num_windows(num_samples: Any, window: int, hop: int) -> Any:
+    """Whole windows in that many samples (an int or a tensor of ints), at least 1."""
+    if isinstance(num_samples, Tensor):
+        return ((num_samples - window) // hop + 1).clamp(min=1)
+    return max(1, (num_samples - window) // hop + 1)
+
+
 class LogMel(nn.Module):
     """Log of the mel energies of the power spectrum (Hann window, no centring, no pre-emphasis).
 
@@ -51,9 +58,7 @@ class LogMel(nn.Module):
 
     def num_frames(self, num_samples: Any) -> Any:
         """Frames of a waveform of that many samples (an int or a tensor of ints), at least 1."""
-        if isinstance(num_samples, Tensor):
-            return ((num_samples - self.window_size) // self.hop + 1).clamp(min=1)
-        return max(1, (num_samples - self.window_size) // self.hop + 1)
+        return num_windows(num_samples, self.window_size, self.hop)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """waveform (B, N) in [-1, 1] → natural log energies (B, T, num_mels)."""

@@ -7,21 +7,19 @@ import torch
 import torch.nn.functional as F
 from huggingface_hub.dataclasses import strict
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
-from crosstone.nn.features import LogMel
+from crosstone.nn.features import LogMel, num_windows
+from crosstone.nn.speech import SpeechConfig
 from crosstone.nn.transformer import TransformerBlock
 
 
 @strict
-class LogMelConfig(PreTrainedConfig):
+class LogMelConfig(SpeechConfig):
     """A small speech encoder: log-mel, strided convolutions, post-norm transformer blocks."""
 
     model_type = "crosstone-logmel"
-
-    sampling_rate: int = 16_000
-    """Samples per second."""
 
     window: int = 512
     """Samples of one analysis window."""
@@ -52,6 +50,18 @@ class LogMelConfig(PreTrainedConfig):
 
     initializer_range: float = 0.1
     """Standard deviation of the initial weights; 0.02 is too little for a width of 64."""
+
+    def num_frames(self, num_samples: Any) -> Any:
+        """Frames that leave the encoder for that many samples (an int or a tensor of ints)."""
+        frames = num_windows(num_samples, self.window, self.hop)
+        for stride in self.conv_strides:
+            frames = (frames - 1) // stride + 1
+        return frames
+
+    @property
+    def frame_stride(self) -> int:
+        """Samples from one frame to the next."""
+        return self.hop * math.prod(self.conv_strides)
 
 
 class LogMelModel(PreTrainedModel):
@@ -87,13 +97,6 @@ class LogMelModel(PreTrainedModel):
             for _ in range(config.num_hidden_layers)
         )
         self.post_init()
-
-    def num_frames(self, num_samples: Any) -> Any:
-        """Frames that leave the encoder for that many samples (an int or a tensor of ints)."""
-        frames = self.features.num_frames(num_samples)
-        for stride in self.config.conv_strides:
-            frames = (frames - 1) // stride + 1
-        return frames
 
     def forward(
         self,

@@ -24,18 +24,19 @@ class TransformerBlock(nn.Module):
         memory_width: int | None = None,
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
+        norm_eps: float = 1e-5,
     ) -> None:
         super().__init__()
         self.self_attention = MultiHeadAttention(width, num_heads, dropout=attention_dropout)
-        self.self_norm = nn.LayerNorm(width)
+        self.self_norm = nn.LayerNorm(width, norm_eps)
         if memory_width is not None:
             self.cross_attention = MultiHeadAttention(
                 width, num_heads, memory_width=memory_width, dropout=attention_dropout
             )
-            self.cross_norm = nn.LayerNorm(width)
+            self.cross_norm = nn.LayerNorm(width, norm_eps)
         self.expand = nn.Linear(width, intermediate)
         self.contract = nn.Linear(intermediate, width)
-        self.output_norm = nn.LayerNorm(width)
+        self.output_norm = nn.LayerNorm(width, norm_eps)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
@@ -45,13 +46,15 @@ class TransformerBlock(nn.Module):
         memory: Tensor | None = None,
         memory_mask: Tensor | None = None,
         *,
+        allowed: Tensor | None = None,
         with_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """The next states (B, T, D) and, with_weights, the attention to the memory (B, H, T, S).
 
-        states (B, T, D), mask (B, T), memory (B, S, M), memory_mask (B, S), True where real.
+        states (B, T, D), mask (B, T), memory (B, S, M), memory_mask (B, S), True where real;
+        allowed (T, T) True where a state may look at another of its own stream.
         """
-        heard, _ = self.self_attention(states, states, mask)
+        heard, _ = self.self_attention(states, states, mask, allowed=allowed)
         states = self.self_norm(states + self.dropout(heard))
         weights = None
         if memory is not None and memory_mask is not None:

@@ -2,6 +2,7 @@
 
 from crosstone.objectives.base import Loss, Objective, Objectives, Part
 from crosstone.objectives.masked_audio import MaskedAudio
+from crosstone.objectives.masked_frames import MaskedFrames
 from crosstone.objectives.masked_text import MaskedText
 from crosstone.objectives.orthogonality import Orthogonality
 from crosstone.objectives.supervised import Supervised
@@ -9,6 +10,7 @@ from crosstone.objectives.supervised import Supervised
 __all__ = [
     "Loss",
     "MaskedAudio",
+    "MaskedFrames",
     "MaskedText",
     "Objective",
     "Objectives",

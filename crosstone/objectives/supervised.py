@@ -10,7 +10,7 @@ from crosstone.data.batch import IGNORED, Batch
 from crosstone.models.task import TaskOutput
 from crosstone.objectives.base import Loss, Part, at_least_single, nothing
 
-Criterion = Literal["cross_entropy", "soft_cross_entropy", "kl", "mse", "l1", "ccc"]
+Criterion = Literal["cross_entropy", "soft_cross_entropy", "kl", "one_vs_rest", "mse", "l1", "ccc"]
 SOFT: tuple[Criterion, ...] = ("soft_cross_entropy", "kl")
 """Those whose targets are shares of the classes."""
 

@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from accelerate import PartialState
 from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig
 
@@ -15,36 +14,14 @@ from crosstone.data.codebook import Codebook
 from crosstone.data.corpus import Corpus
 from crosstone.data.text import load_tokenizer, train_tokenizer
 from crosstone.errors import ConfigError
-from crosstone.models import FAMILIES, CrossModalModel, HeadSpec, TaskModel
-from crosstone.models.cmt import PRESETS
+from crosstone.models import BUILTIN_TEXT, FAMILIES, CrossModalModel, TaskModel
 from crosstone.models.task import build_task, load_backbone, read_task_config
-from crosstone.models.towers import (
-    BUILTIN_TEXT,
-    audio_tower,
-    from_encoders,
-    text_tower,
-)
-from crosstone.nn.encoders import AudioEncoder
-from crosstone.objectives import (
-    MaskedAudio,
-    MaskedText,
-    Objective,
-    Objectives,
-    Orthogonality,
-    Supervised,
-)
+from crosstone.models.towers import audio_tower, from_encoders, text_tower
+from crosstone.objectives import Objectives
 from crosstone.runs.codes import stages_of_codebook
+from crosstone.runs.objectives import fill_heads, heads_of, objectives_of
 from crosstone.runs.provenance import Stage, stages_of_encoders, stages_of_model
 from crosstone.runs.recipe import SOFT, ModelSpec, Recipe
-
-_HEARS = ("cmt", "audio", "shallow")
-_READS = ("cmt", "text", "shallow")
-_KINDS: dict[str, Literal["classification", "regression", "speakers"]] = {
-    "classification": "classification",
-    "regression": "regression",
-    "verification": "speakers",
-}
-"""Head of each task."""
 
 
 @dataclass(frozen=True)
@@ -68,26 +45,26 @@ def assemble(recipe: Recipe, corpus: Corpus, init: Path | None, seed: int) -> As
     """
     torch.manual_seed(seed)
     spec = recipe.model
-    tokenizer = _tokenizer(spec, corpus, init) if spec.family in _READS else None
+    family = FAMILIES[spec.family]
+    tokenizer = _tokenizer(spec, corpus, init) if family.reads else None
     codebook = None
     if recipe.objectives.masked_audio is not None:
         codebook = Codebook.load(recipe.objectives.masked_audio.codebook)
     target = find_target(recipe, corpus)
-    heads = _heads(recipe, target, codebook)
     backbone = _backbone(recipe, tokenizer, init)
-    takes = tuple(n for n, f in (("audio", _HEARS), ("text", _READS)) if recipe.model.family in f)
-    if backbone.modalities != takes:
+    if backbone.modalities != family.modalities:
         raise ConfigError(
-            f"model.init: family '{recipe.model.family}' takes {' and '.join(takes)}, found a "
+            f"model.init: family '{spec.family}' takes {' and '.join(family.modalities)}, found a "
             f"model of {' and '.join(backbone.modalities)}; correct model.family"
         )
-    model = build_task(backbone, heads)
+    model = build_task(backbone, heads_of(recipe, backbone, target, codebook))
+    fill_heads(recipe, model)
     if init is not None:
         load_backbone(model, init)
     return Assembly(
         model,
         tokenizer,
-        _objectives(recipe, model, tokenizer),
+        objectives_of(recipe, model, tokenizer),
         target,
         codebook,
         earlier_stages(recipe, init),
@@ -148,11 +125,9 @@ def _texts(corpus: Corpus) -> Iterable[str]:
 
 
 def _backbone(recipe: Recipe, tokenizer: Any, init: Path | None) -> CrossModalModel:
-    spec = recipe.model
-    family = FAMILIES[spec.family]
-    fields: dict[str, Any] = {**_freezes(recipe), **PRESETS.get(spec.preset or "", {})}
-    if spec.preset is not None and spec.preset not in PRESETS:
-        raise ConfigError(f"model.preset: expected {', '.join(PRESETS)}, found '{spec.preset}'")
+    spec, entry = recipe.model, FAMILIES[recipe.model.family]
+    family = entry.model
+    fields: dict[str, Any] = {**_freezes(recipe), **entry.presets.get(spec.preset or "", {})}
     fields |= spec.config
     if tokenizer is not None and tokenizer.mask_token_id is not None:
         fields.setdefault("mask_token_id", tokenizer.mask_token_id)
@@ -167,12 +142,12 @@ def _backbone(recipe: Recipe, tokenizer: Any, init: Path | None) -> CrossModalMo
             assert isinstance(earlier, PreTrainedConfig)
             inherited = {k: getattr(earlier, k) for k in _own_fields(family) if hasattr(earlier, k)}
             return family(family.config_class(**{**inherited, **fields}))
-        for name, needed in (("audio_encoder", _HEARS), ("text_encoder", _READS)):
-            if spec.family in needed and getattr(spec, name) is None:
+        for name, needed in (("audio_encoder", entry.hears), ("text_encoder", entry.reads)):
+            if needed and getattr(spec, name) is None:
                 raise ConfigError(f"model: family '{spec.family}' needs model.{name} or model.init")
-        audio = audio_tower(spec.audio_encoder or "") if spec.family in _HEARS else None
+        audio = audio_tower(spec.audio_encoder or "") if entry.hears else None
         text = None
-        if spec.family in _READS:
+        if entry.reads:
             text = text_tower(spec.text_encoder or "", len(tokenizer))
         return from_encoders(family, audio=audio, text=text, **fields)
     except (ValueError, StrictDataclassError) as error:
@@ -204,82 +179,8 @@ def _refuse_unknown(family: type[CrossModalModel], fields: dict[str, Any]) -> No
 def _freezes(recipe: Recipe) -> dict[str, str]:
     """The stage's own: encoders frozen while cross-modal streams are pretrained on their outputs,
     all but the convolutions trained otherwise."""
-    if recipe.stage != "finetune" and recipe.model.family == "cmt":
+    if recipe.stage != "finetune" and FAMILIES[recipe.model.family].frozen_in_pretraining:
         return {"freeze_audio": "all", "freeze_text": "all"}
     if recipe.stage != "finetune":
         return {"freeze_audio": "none", "freeze_text": "none"}
     return {"freeze_audio": "convolutions", "freeze_text": "none"}
-
-
-def _heads(recipe: Recipe, target: Target | None, codebook: Codebook | None) -> dict[str, HeadSpec]:
-    asked = recipe.objectives
-    heads = {}
-    if asked.masked_text is not None:
-        heads["text_tokens"] = HeadSpec(kind="tokens", style=asked.masked_text.head)
-    if asked.masked_audio is not None and codebook is not None:
-        heads["audio_codes"] = HeadSpec(
-            kind="codes",
-            num_codes=len(codebook.centres),
-            codebook=codebook.hash,
-            projection=asked.masked_audio.projection,
-            temperature=asked.masked_audio.temperature,
-        )
-    if target is not None:
-        assert recipe.protocol is not None
-        heads[target.name] = HeadSpec(kind=_KINDS[recipe.protocol.task], labels=target.labels)
-    return heads
-
-
-def _objectives(recipe: Recipe, model: TaskModel, tokenizer: Any) -> Objectives:
-    asked, backbone = recipe.objectives, model.backbone
-    objectives: list[Objective] = []
-    if asked.masked_text is not None:
-        if tokenizer is None or tokenizer.mask_token_id is None:
-            raise ConfigError("objectives.masked_text: needs a text encoder whose tokenizer masks")
-        objectives.append(
-            MaskedText(
-                head="text_tokens",
-                level=backbone.mask_level,
-                vocab_size=len(tokenizer),
-                special_ids=frozenset(tokenizer.all_special_ids),
-                probability=asked.masked_text.probability,
-                weight=asked.masked_text.weight,
-            )
-        )
-    if asked.masked_audio is not None:
-        encoder = backbone.audio_encoder
-        if not isinstance(encoder, AudioEncoder):
-            raise ConfigError("objectives.masked_audio: needs a family that hears")
-        spec = asked.masked_audio
-        objectives.append(
-            MaskedAudio(
-                head="audio_codes",
-                num_frames=encoder.num_frames,
-                min_samples=encoder.min_samples,
-                start_probability=spec.start_probability,
-                span=spec.span,
-                min_spans=spec.min_spans,
-                weight=spec.weight,
-            )
-        )
-    if asked.supervised is not None and recipe.protocol is not None:
-        assert recipe.criterion is not None
-        if recipe.criterion == "ccc" and (found := PartialState().num_processes) > 1:
-            raise ConfigError(
-                "objectives.supervised.criterion=ccc is a statistic of the whole batch, so it "
-                f"expects one process, found {found}; start one, or choose mse"
-            )
-        objectives.append(
-            Supervised(
-                head=recipe.protocol.target,
-                criterion=recipe.criterion,
-                weight=asked.supervised.weight,
-                smoothing=asked.supervised.smoothing,
-            )
-        )
-    if asked.orthogonality is not None:
-        term = Orthogonality(alpha=asked.orthogonality.alpha, text=asked.orthogonality.text)
-        if term.alpha > 0:
-            term.check(backbone)
-            objectives.append(term)
-    return Objectives(objectives)

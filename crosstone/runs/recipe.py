@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from crosstone.config import apply_overrides, build, merge, resolve_extends, to_tree
 from crosstone.errors import ConfigError
+from crosstone.models import FAMILIES
 from crosstone.protocols import ProtocolSpec, named_protocol
 from crosstone.training import OptimSpec, TrainingSpec
 
 Stage = Literal["pretrain", "adapt", "finetune"]
-Criterion = Literal["cross_entropy", "soft_cross_entropy", "kl", "mse", "l1", "ccc"]
+Criterion = Literal["cross_entropy", "soft_cross_entropy", "kl", "one_vs_rest", "mse", "l1", "ccc"]
 CRITERIA: dict[str, tuple[Criterion, ...]] = {
-    "classification": ("cross_entropy", "soft_cross_entropy", "kl"),
+    "classification": ("cross_entropy", "soft_cross_entropy", "kl", "one_vs_rest"),
     "regression": ("mse", "l1", "ccc"),
     "verification": ("cross_entropy",),
 }
@@ -51,10 +52,11 @@ class DataSpec:
 class ModelSpec:
     """Which family, on which encoders, starting from what."""
 
-    family: Literal["cmt", "audio", "text", "shallow"] = "cmt"
+    family: str = "cmt"
+    """A name that `crosstone models` lists."""
 
     preset: str | None = None
-    """A size of the paper: cmt-base, cmt-large, cmt-4."""
+    """A size or variant of the family's paper, as `crosstone models` lists them."""
 
     init: str | None = None
     """Model folder, or run set, of an earlier stage of the same family; it brings its encoders."""
@@ -101,6 +103,9 @@ class MaskedAudioSpec:
     projection: int = 256
     temperature: float = 0.1
 
+    init: str | None = None
+    """File of a released head that `crosstone import hubert-head` wrote."""
+
     def __post_init__(self) -> None:
         _expect_share("start_probability", self.start_probability)
         if self.span < 1 or self.temperature <= 0:
@@ -111,11 +116,37 @@ class MaskedAudioSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaskedFramesSpec:
+    """Reconstruction of masked segments of features (CTAL 2021, §3.2.2)."""
+
+    probability: float = 0.15
+    """Share of the segments that is masked."""
+
+    min_span: int = 20
+    max_span: int = 50
+    """Frames of a segment, drawn once for each utterance."""
+
+    style: Literal["paper", "code"] = "paper"
+    """Disjoint segments, each zeroed, replaced or kept as a whole; or as CTAL's released code has
+    it, spans that overlap, each frame with a fate of its own."""
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _expect_share("probability", self.probability)
+        if not 1 <= self.min_span <= self.max_span:
+            raise ConfigError(
+                f"expected 1 <= min_span <= max_span, found {self.min_span} and {self.max_span}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class SupervisedSpec:
     """The loss on the protocol's target."""
 
     criterion: Literal["auto"] | Criterion = "auto"
     """auto: cross entropy for classes, squared error for a value (CMT 2022, §3.4).
+    one_vs_rest asks of each class by itself whether it is that (JBLS 2020).
     soft_cross_entropy and kl learn from the votes, each rater's one vote spread over the classes he
     chose, and where there are none from the label. ccc is 1 less the concordance of each batch."""
 
@@ -131,7 +162,7 @@ class SupervisedSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class OrthogonalitySpec:
-    """The term of eq. 7 and 8."""
+    """The term of CMT's eq. 7 and 8 and of CTAL's §3.3.1."""
 
     alpha: float = 10.0
     text: Literal["mean", "first"] = "mean"
@@ -147,8 +178,16 @@ class ObjectivesSpec:
 
     masked_text: MaskedTextSpec | None = None
     masked_audio: MaskedAudioSpec | None = None
+    masked_frames: MaskedFramesSpec | None = None
     supervised: SupervisedSpec | None = None
     orthogonality: OrthogonalitySpec | None = None
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """The modalities of which something is masked."""
+        hides_audio = self.masked_audio is not None or self.masked_frames is not None
+        pairs = (("text", self.masked_text is not None), ("audio", hides_audio))
+        return tuple(name for name, is_masked in pairs if is_masked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,13 +221,17 @@ class Recipe:
 
     def __post_init__(self) -> None:
         asked = self.objectives
-        faults = []
+        faults = self._faults_of_family()
         if self.stage == "finetune" and (self.protocol is None or asked.supervised is None):
             faults.append("finetune needs protocol and objectives.supervised")
         if self.stage != "finetune" and (asked.supervised or asked.orthogonality):
             faults.append(f"{self.stage} uses no labels: set objectives.supervised=null")
-        if self.stage != "finetune" and not (asked.masked_text or asked.masked_audio):
-            faults.append(f"{self.stage} needs objectives.masked_text or objectives.masked_audio")
+        if self.stage != "finetune" and not asked.masks:
+            faults.append(
+                f"{self.stage} needs objectives.masked_text, masked_audio or masked_frames"
+            )
+        if asked.masked_audio and asked.masked_frames:
+            faults.append("objectives: masked_audio and masked_frames both mask speech; choose one")
         if self.stage == "finetune" and self.data.transductive:
             faults.append("data.transductive is for stages without labels, not for finetune")
         faults += self._faults_of_criterion()
@@ -208,6 +251,18 @@ class Recipe:
             return None
         asked = self.objectives.supervised.criterion
         return CRITERIA[self.protocol.task][0] if asked == "auto" else asked
+
+    def _faults_of_family(self) -> list[str]:
+        family, preset = FAMILIES.get(self.model.family), self.model.preset
+        if family is None:
+            known = ", ".join(FAMILIES)
+            return [f"model.family: expected one of {known}, found '{self.model.family}'"]
+        if preset is not None and preset not in family.presets:
+            known = ", ".join(family.presets) or "none"
+            return [
+                f"model.preset: of family '{self.model.family}' expected {known}, found '{preset}'"
+            ]
+        return []
 
     def _faults_of_criterion(self) -> list[str]:
         asked, protocol, training = self.objectives.supervised, self.protocol, self.training

@@ -69,7 +69,8 @@ def train_run(
     if fold is not None and recipe.data.transductive:
         rows = np.sort(np.concatenate([rows, fold.test]))
     trained_on, probed = corpus.select(rows), None
-    if len(recipe_masks(recipe)) == 2 and recipe.model.family == "cmt":
+    asked = recipe.objectives
+    if asked.masked_text is not None and asked.masked_audio is not None:
         trained_on, probed = set_aside(trained_on, recipe.probe_items, seed)
     assembly = assemble(recipe, trained_on, init, seed)
     model = assembly.model
@@ -122,13 +123,6 @@ def is_complete(recipe: Recipe, folder: Path, fold: Fold | None) -> bool:
     predicts = recipe.stage == "finetune" and fold is not None
     tested = not predicts or (folder / "predictions.jsonl").is_file()
     return tested and (folder / "model" / "config.json").is_file()
-
-
-def recipe_masks(recipe: Recipe) -> list[str]:
-    """The modalities that a recipe masks."""
-    asked = recipe.objectives
-    pairs = (("text", asked.masked_text), ("audio", asked.masked_audio))
-    return [name for name, spec in pairs if spec is not None]
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -192,7 +186,7 @@ def items_for(model: TaskModel, tokenizer: Any, corpus: Corpus, **options: Any) 
         corpus,
         tokenizer=tokenizer,
         max_tokens=max_tokens(text) if text is not None else 0,
-        hears=backbone.audio_encoder is not None,
+        hears=backbone.hears,
         sampling_rate=backbone.config.sampling_rate,
         **options,
     )

@@ -8,7 +8,8 @@ from typing import Any
 from crosstone.data.corpora.table import prepare
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError, CorpusError
-from crosstone.models import FAMILIES, BaselineConfig
+from crosstone.models import FAMILIES
+from crosstone.models.families import family_of
 from crosstone.models.task import model_folder, read_task_config
 from crosstone.runs.processes import join_processes
 from crosstone.runs.runset import OWN_CORPUS, RECIPE, is_begun
@@ -121,16 +122,14 @@ def _lies_in_one(inner: list[str], outer: list[str]) -> bool:
 def _model(model: str | None, corpus: Corpus) -> dict[str, Any]:
     if model is not None and model not in FAMILIES:
         init = model_folder(Path(model))
-        config = read_task_config(init).backbone_config
-        if not isinstance(config, BaselineConfig):
-            return {"family": "cmt", "init": str(init)}
-        towers = [t for t in ("audio", "text") if getattr(config, f"{t}_config") is not None]
-        return {"family": towers[0] if len(towers) == 1 else "shallow", "init": str(init)}
+        return {"family": family_of(read_task_config(init)), "init": str(init)}
     hears = any(utterance.audio is not None for utterance in corpus)
     reads = any(utterance.text for utterance in corpus)
     family = model or ("cmt" if hears and reads else "audio" if hears else "text")
+    entry = FAMILIES[family]
     return {
         "family": family,
-        "audio_encoder": "logmel-tiny" if family != "text" else None,
-        "text_encoder": "roberta-tiny" if family != "audio" else None,
+        "audio_encoder": entry.audio_tower if entry.hears else None,
+        "text_encoder": entry.text_tower if entry.reads else None,
+        "config": dict(entry.small),
     }

@@ -13,11 +13,9 @@ from transformers import (
 )
 
 from crosstone.errors import CheckpointError
-from crosstone.models import BaselineModel, CMTModel, HeadSpec
+from crosstone.models import BUILTIN_AUDIO, BUILTIN_TEXT, BaselineModel, CMTModel, HeadSpec
 from crosstone.models.task import build_task
 from crosstone.models.towers import (
-    BUILTIN_AUDIO,
-    BUILTIN_TEXT,
     audio_tower,
     from_encoders,
     max_tokens,
@@ -101,7 +99,7 @@ def test_built_in_speech_encoders_build(name: str) -> None:
     model = from_encoders(BaselineModel, audio=audio_tower(name)).eval()
     waveform = torch.randn(1, 8000)
     output = model(audio=waveform, audio_mask=torch.ones_like(waveform, dtype=torch.bool))
-    assert output.pooled.shape == (1, BUILTIN_AUDIO[name]["hidden_size"])
+    assert output.pooled.shape == (1, BUILTIN_AUDIO[name]().hidden_size)
 
 
 @pytest.mark.parametrize("name", BUILTIN_TEXT)

@@ -1,0 +1,77 @@
+"""The families by the names that recipes use, with their papers' sizes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from crosstone.errors import CheckpointError
+from crosstone.models.base import CrossModalModel
+from crosstone.models.baselines import BaselineModel
+from crosstone.models.cmt import PRESETS as CMT_PRESETS
+from crosstone.models.cmt import CMTModel
+from crosstone.models.task import TaskConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """One name: a model class and how it is used."""
+
+    model: type[CrossModalModel]
+
+    paper: str
+    """Key of the paper that describes it, as in `protocols/published.yaml`."""
+
+    hears: bool = True
+    """Whether it takes speech."""
+
+    reads: bool = True
+    """Whether it takes text."""
+
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Config fields of the paper's sizes and variants, by name."""
+
+    audio_tower: str = "logmel-tiny"
+    """Built-in speech encoder for a table of one's own."""
+
+    text_tower: str = "roberta-tiny"
+    """Built-in text encoder for a table of one's own."""
+
+    small: Mapping[str, Any] = field(default_factory=dict)
+    """Config fields that bring the family to the size of these two."""
+
+    frozen_in_pretraining: bool = False
+    """Whether pretraining leaves the encoders as they are."""
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What it takes: audio, text or both."""
+        return tuple(n for n, does in (("audio", self.hears), ("text", self.reads)) if does)
+
+
+FAMILIES: dict[str, Family] = {
+    "cmt": Family(
+        model=CMTModel, paper="cmt-2022", presets=CMT_PRESETS, frozen_in_pretraining=True
+    ),
+    "audio": Family(model=BaselineModel, paper="cmt-2022", reads=False),
+    "text": Family(model=BaselineModel, paper="cmt-2022", hears=False),
+    "shallow": Family(model=BaselineModel, paper="cmt-2022"),
+}
+"""`audio` and `text` are the shallow fusion of one tower."""
+
+
+def family_of(config: TaskConfig) -> str:
+    """Name of the family of a task model's config; CheckpointError where none is of its kind."""
+    backbone = config.backbone_config
+    assert isinstance(backbone, PreTrainedConfig)
+    takes = tuple(
+        name
+        for name in ("audio", "text")
+        if getattr(backbone, f"{name}_config") is not None or getattr(backbone, f"{name}_features")
+    )
+    for name, family in FAMILIES.items():
+        same_model = family.model.config_class.model_type == backbone.model_type
+        if same_model and family.modalities == takes:
+            return name
+    raise CheckpointError(f"expected a model of {', '.join(FAMILIES)}, found {backbone.model_type}")
