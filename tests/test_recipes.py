@@ -16,7 +16,7 @@ NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
 def test_none_is_lost() -> None:
-    assert len(NAMES) == 19
+    assert len(NAMES) == 23
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -61,9 +61,9 @@ def test_paper_hyperparameters_stand_in_the_recipes() -> None:
 @pytest.mark.parametrize(
     "name,protocol,corpus",
     [
-        ("iemocap-4way-cmt", "iemocap-4way-loso", "iemocap"),
-        ("mosei-sentiment-cmt", "mosei-sentiment", "mosei"),
-        ("mosi-sentiment-cmt", "mosi-sentiment", "mosi"),
+        ("cmt-base-iemocap", "iemocap-4way-loso", "iemocap"),
+        ("cmt-base-mosei", "mosei-sentiment", "mosei"),
+        ("cmt-base-mosi", "mosi-sentiment", "mosi"),
     ],
 )
 def test_fine_tuning_recipes_name_their_protocol(name: str, protocol: str, corpus: str) -> None:
@@ -118,10 +118,10 @@ def test_recipes_that_cannot_be(overrides: list[str], said: str) -> None:
         load_recipe("twokey-finetune", overrides)
     for bad in ("masked_text.probability=15", "masked_audio.start_probability=0"):
         with pytest.raises(ConfigError, match=r"expects a share in \(0, 1\]"):
-            load_recipe("twokey-pretrain", [f"objectives.{bad}"])
-    with pytest.raises(ConfigError, match=r"pretrain needs objectives\.masked_text or"):
+            load_recipe("twokey-cmt-pretrain", [f"objectives.{bad}"])
+    with pytest.raises(ConfigError, match=r"pretrain needs objectives\.masked_text"):
         load_recipe(
-            "twokey-pretrain", ["objectives.masked_text=null", "objectives.masked_audio=null"]
+            "twokey-cmt-pretrain", ["objectives.masked_text=null", "objectives.masked_audio=null"]
         )
 
 

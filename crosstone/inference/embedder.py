@@ -39,7 +39,7 @@ class Embedder:
             raise CrosstoneError(
                 f"{self.name or 'model'}: expected a head of speakers, found "
                 f"{', '.join(self.model.specs) or 'none'}; fine-tune it for verification "
-                "(crosstone finetune librispeech-verification)"
+                "(crosstone finetune cmt-base-verification)"
             )
 
     @classmethod

@@ -97,12 +97,12 @@ class Demo:
         text = self._submit(pool, "twokey-text-tower", "text-tower")
         self._wait("stage 0: audio tower", audio)
         self._wait("stage 0: text tower", text)
-        joint = self._submit(pool, "twokey-pretrain", "pretrain", codes, *self._towers(FRESH))
+        joint = self._submit(pool, "twokey-cmt-pretrain", "pretrain", codes, *self._towers(FRESH))
         waiting = {n: self._finetune(pool, n, self._towers(n)) for n in (*RIVALS, FRESH)}
         waiting[FRESH + _FEW] = self._finetune(pool, FRESH + _FEW, self._towers(FRESH))
         self._wait("pretraining", joint)
         start = f"model.init={self.out / 'pretrain'}"
-        adapted = self._submit(pool, "twokey-adapt", "adapt", codes, start)
+        adapted = self._submit(pool, "twokey-cmt-adapt", "adapt", codes, start)
         for name in (PRETRAINED, PRETRAINED + _FEW):
             waiting[name] = self._finetune(pool, name, [start])
         self._wait("adaptation", adapted)
@@ -123,9 +123,9 @@ class Demo:
         return overrides
 
     def _finetune(self, pool: RunPool, name: str, model: list[str]) -> "Future[Done]":
-        recipe = "twokey-finetune-cmt" if name.startswith("CMT") else "twokey-finetune"
+        recipe = "twokey-cmt" if name.startswith("CMT") else "twokey-finetune"
         if name.endswith(_FEW):
-            recipe = "twokey-finetune-few-cmt"
+            recipe = "twokey-cmt-few"
         folder = name.lower().replace(",", "").replace("% of the", "").replace(" ", "-")
         return self._submit(pool, recipe, folder, f"name='{name}'", *model)
 

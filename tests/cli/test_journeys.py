@@ -70,7 +70,7 @@ JOURNEYS = {
         "librispeech-verification",
         "expected 2620 utterances with subset 'test-clean', found 24",
         folds=1,
-        recipe="librispeech-verification",
+        recipe="cmt-base-verification",
         options=("--set", "trials=60"),
         evaluation=("--protocol", "librispeech-verification"),
     ),

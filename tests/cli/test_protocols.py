@@ -54,7 +54,7 @@ def test_they_are_listed(crosstone: Any) -> None:
 
 def finetune(crosstone: Any, iemocap: Path, out: Path, *overrides: str) -> Any:
     data = f"data.corpus={iemocap}"
-    return crosstone("finetune", "iemocap-4way-cmt", data, *SHORT, *overrides, "--out", out)
+    return crosstone("finetune", "cmt-base-iemocap", data, *SHORT, *overrides, "--out", out)
 
 
 def test_a_partial_copy_is_refused_before_training(

@@ -42,13 +42,13 @@ def test_every_stage_and_family(crosstone: Any, twokey: Path, tmp_path: Path) ->
     assert done.code == 0, done.err
 
     towers = (f"model.audio_encoder={audio}", f"model.text_encoder={text}")
-    pre = stage("pretrain", "twokey-pretrain", "pre", f"{masked}{codes}", *towers, *short)
+    pre = stage("pretrain", "twokey-cmt-pretrain", "pre", f"{masked}{codes}", *towers, *short)
     found = losses(pre / "log.jsonl")
     assert sum(found[-8:]) < 0.95 * sum(found[:8])
     probe = [line for line in lines(pre / "log.jsonl") if line["event"] == "probe"][-1]
     assert {"text_matched", "text_shuffled", "audio_matched", "audio_shuffled"} <= set(probe)
     ada = stage(
-        "adapt", "twokey-adapt", "ada", f"{masked}{codes}", f"model.init={pre}", "training.steps=2"
+        "adapt", "twokey-cmt-adapt", "ada", f"{masked}{codes}", f"model.init={pre}", "training.steps=2"
     )
     assert (ada / "fold-0-seed-0" / "model" / "config.json").is_file()
     assert not (ada / "fold-0-seed-0" / "checkpoints").exists()

@@ -83,7 +83,7 @@ def test_from_recordings_to_an_error_rate(crosstone: Any, release: Path, tmp_pat
 
     both = tmp_path / "both"
     towers = ("model.audio_encoder=logmel-mini", "model.text_encoder=roberta-mini", "name=both")
-    asked = ("finetune", "librispeech-verification", f"data.corpus={corpus}", *TINY)
+    asked = ("finetune", "cmt-base-verification", f"data.corpus={corpus}", *TINY)
     vocabulary = "model.vocab_size=300"
     done = crosstone(*asked, *towers, vocabulary, "training.epochs=4", "--out", both)
     assert done.code == 0, done.err
@@ -195,7 +195,7 @@ def test_a_test_speaker_who_trains_is_named(crosstone: Any, release: Path, tmp_p
     first.rename(root / "train-clean-100" / "72" / first.name)
     done = crosstone("prepare", "librispeech", root, "--out", tmp_path / "corpus")
     assert done.code == 0, done.err
-    asked = ("finetune", "librispeech-verification", f"data.corpus={tmp_path / 'corpus'}")
+    asked = ("finetune", "cmt-base-verification", f"data.corpus={tmp_path / 'corpus'}")
     done = crosstone(*asked, *TINY, *HEARS, "--out", tmp_path / "run")
     assert done.code == 2
     assert "the folds leak: 1 speaker (72) stands in train and test of fold 0" in done.err

@@ -52,7 +52,7 @@ def test_only_cross_attention_tells_matched_from_shuffled(
     path = tmp_path / "codes.safetensors"
     make_codebook(corpus, path, stride=640, num_codes=8, sample=1.0)
     recipe = load_recipe(
-        "twokey-pretrain",
+        "twokey-cmt-pretrain",
         [
             f"data.corpus={folder}",
             "data.split=null",

@@ -35,7 +35,7 @@ def recipes(folder: Path, codebook: Path) -> dict[str, Recipe]:
     fine += ["protocol.selection=best_valid", "training.steps=null", "training.epochs=2"]
     masked = [f"objectives.masked_audio.codebook={codebook}", "data.split=null", "probe_every=2"]
     return {
-        "pretrain": load_recipe("twokey-pretrain", [*common, *masked, "training.steps=5"]),
+        "pretrain": load_recipe("twokey-cmt-pretrain", [*common, *masked, "training.steps=5"]),
         "finetune": load_recipe("twokey-finetune", [*common, *fine, "final_model=true"]),
     }
 
@@ -103,9 +103,9 @@ def test_an_adaptation_that_is_complete_is_left_alone(
         "training.steps=2",
     ]
     with pytest.raises(ConfigError, match="which the stage 'pretrain'"):
-        run(load_recipe("twokey-adapt", [*asked, f"model.init={pretrained}"]), tmp_path / "leak")
+        run(load_recipe("twokey-cmt-adapt", [*asked, f"model.init={pretrained}"]), tmp_path / "leak")
     recipe = load_recipe(
-        "twokey-adapt",
+        "twokey-cmt-adapt",
         [
             *asked,
             "model.audio_encoder=logmel-tiny",
