@@ -42,16 +42,18 @@ class LogMel(nn.Module):
     """Log of the mel energies of the power spectrum (Hann window, no centring, no pre-emphasis).
 
     Frame t covers the samples [t · hop, t · hop + window); a waveform shorter than one window is
-    padded with zeros to one.
+    padded with zeros to one. n_fft is the next power of two unless given.
     """
 
     filters: Tensor
     window: Tensor
 
-    def __init__(self, sampling_rate: int, window: int, hop: int, num_mels: int) -> None:
+    def __init__(
+        self, sampling_rate: int, window: int, hop: int, num_mels: int, *, n_fft: int | None = None
+    ) -> None:
         super().__init__()
         self.window_size, self.hop = window, hop
-        self.n_fft = 1 << (window - 1).bit_length()
+        self.n_fft = n_fft or 1 << (window - 1).bit_length()
         filters = mel_filterbank(sampling_rate, self.n_fft, num_mels)
         self.register_buffer("filters", filters.float())
         self.register_buffer("window", torch.hann_window(window))
