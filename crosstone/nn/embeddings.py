@@ -1,0 +1,40 @@
+"""Frames of features as the inputs of a transformer."""
+
+import torch
+from torch import Tensor, nn
+
+
+class FrameEmbeddings(nn.Module):
+    """Projected frames plus learned positions and a type, then layer norm and dropout.
+
+    To frames what BERT's embeddings are to tokens: the table of two types is as theirs, and every
+    frame is of type 0. Positions count from 0.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        width: int,
+        max_frames: int,
+        *,
+        dropout: float = 0.0,
+        norm_eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.project = nn.Linear(num_features, width)
+        self.positions = nn.Embedding(max_frames, width)
+        self.types = nn.Embedding(2, width)
+        self.norm = nn.LayerNorm(width, norm_eps)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """features (B, T, F) → (B, T, D). Raises ValueError where T is above `max_frames`."""
+        num_frames, most = features.shape[1], self.positions.num_embeddings
+        if num_frames > most:
+            raise ValueError(
+                f"expected at most {most} frames of features (max_frames), found {num_frames}; "
+                "cut the recording or raise max_frames"
+            )
+        places = torch.arange(num_frames, device=features.device)
+        placed = self.project(features) + self.positions(places) + self.types.weight[0]
+        return self.dropout(self.norm(placed))
