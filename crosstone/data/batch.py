@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crosstone.data.audio import read_audio
+from crosstone.data.audio import read_audio, read_header
 from crosstone.data.codebook import Codes
 from crosstone.data.corpus import Corpus
-from crosstone.data.text import tokenise
+from crosstone.data.text import shortened, tokenise
 from crosstone.data.utterance import Utterance
 from crosstone.data.votes import vote_shares
 from crosstone.errors import CorpusError
@@ -179,12 +179,15 @@ class Items:
         hears: bool = True,
         sampling_rate: int = 16_000,
         max_seconds: float = 60.0,
+        hear_seconds: float | None = None,
+        cut_texts: bool = False,
         targets: Sequence[Target] = (),
         codes: Codes | None = None,
         cache_mib: int = 1024,
     ) -> None:
         self.corpus = corpus
         self.hears, self.sampling_rate, self.max_seconds = hears, sampling_rate, max_seconds
+        self.hear_seconds = hear_seconds
         self.codes = codes
         self._room = cache_mib * 2**20
         self._cache: dict[int, NDArray[Any]] = {}
@@ -208,13 +211,38 @@ class Items:
                 f"all that this model takes (first: {', '.join(unusable[:5])}); leave them out or "
                 "choose a family that takes what they have"
             )
-        self._texts = tokenise(tokenizer, texts, max_tokens)
+        rows = tokenise(tokenizer, texts, None if cut_texts else max_tokens)
+        self._num_cut_texts = sum(len(row) > max_tokens for row in rows)
+        self._texts = [shortened(row, max_tokens) for row in rows]
+        self._refuse_too_long()
         self.lengths = self._lengths()
         """What an item costs: seconds where it is heard, else tokens, (N,)."""
 
+    def _refuse_too_long(self) -> None:
+        heard = self._heard_seconds() if self.hears else np.zeros(0)
+        long = [self.corpus.ids[int(i)] for i in np.flatnonzero(heard > self.max_seconds)]
+        if long:
+            raise CorpusError(
+                f"{self.corpus.name}: expected recordings of at most {self.max_seconds:g} s, which "
+                f"is what this model takes, found {len(long)} longer ({', '.join(long[:5])}"
+                f"{' …' if len(long) > 5 else ''}); split them, or hear only their beginning with "
+                f"data.hear_seconds={self.max_seconds:g}"
+            )
+
+    def _heard_seconds(self) -> NDArray[np.float32]:
+        seconds: NDArray[np.float32] = np.nan_to_num(self.corpus.durations)
+        return seconds if self.hear_seconds is None else np.minimum(seconds, self.hear_seconds)
+
+    @property
+    def num_cut(self) -> dict[str, int]:
+        """How many recordings and texts lost their end."""
+        durations = np.nan_to_num(self.corpus.durations)
+        limit = self.hear_seconds if self.hears and self.hear_seconds is not None else np.inf
+        return {"recordings": int((durations > limit).sum()), "texts": self._num_cut_texts}
+
     def _lengths(self) -> NDArray[np.float32]:
         if self.hears:
-            return np.nan_to_num(self.corpus.durations)
+            return self._heard_seconds()
         tokens = [
             len(self._texts[self._text_of[i]]) if i in self._text_of else 0
             for i in range(len(self))
@@ -249,10 +277,14 @@ class Items:
         utterance = self.corpus[i]
         path = self.corpus.audio_path(utterance)
         assert path is not None
+        end = utterance.end
+        if self.hear_seconds is not None:
+            begin = utterance.start or 0.0
+            end = min(end or read_header(path).seconds, begin + self.hear_seconds)
         audio = read_audio(
             path,
             start=utterance.start,
-            end=utterance.end,
+            end=end,
             sampling_rate=self.sampling_rate,
             max_seconds=self.max_seconds,
         )

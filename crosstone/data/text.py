@@ -58,7 +58,7 @@ def load_tokenizer(source: Path | str) -> Any:
 
 
 def tokenise(
-    tokenizer: Any, texts: Sequence[tuple[str, str]], max_tokens: int
+    tokenizer: Any, texts: Sequence[tuple[str, str]], max_tokens: int | None
 ) -> list[NDArray[np.int64]]:
     """Token ids of (name, text) pairs, special tokens included.
 
@@ -70,12 +70,19 @@ def tokenise(
     long = [
         f"{name} ({len(text.split())} words, {len(row)} tokens)"
         for (name, text), row in zip(texts, rows, strict=True)
-        if len(row) > max_tokens
+        if max_tokens is not None and len(row) > max_tokens
     ]
     if long:
         more = f" and {len(long) - 5} more" if len(long) > 5 else ""
         raise CorpusError(
             f"expected texts of at most {max_tokens} tokens, which is what the text encoder "
-            f"takes; found longer: {', '.join(long[:5])}{more}; split the recording or its text"
+            f"takes; found longer: {', '.join(long[:5])}{more}; split the recording or its "
+            "text, or train with data.cut_texts=true"
         )
     return [np.asarray(row, dtype=np.int64) for row in rows]
+
+
+def shortened(row: NDArray[np.int64], max_tokens: int) -> NDArray[np.int64]:
+    """Token ids without their end where there are more than max_tokens, the last, which is the
+    special token that closes a text, kept."""
+    return row if len(row) <= max_tokens else np.append(row[: max_tokens - 1], row[-1])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from crosstone.data.audio import read_audio
 from crosstone.data.batch import Batch, Item, Items, collate
-from crosstone.data.text import load_tokenizer, tokenise
+from crosstone.data.text import load_tokenizer, shortened, tokenise
 from crosstone.errors import AudioError, CrosstoneError
 from crosstone.models.task import TaskModel, load_task, model_folder
 from crosstone.models.towers import max_tokens
@@ -73,7 +73,7 @@ class Predictor:
             )
         self.head = head or answering[0]
         self.spec = model.specs[self.head]
-        self.max_seconds = 60.0
+        self.max_seconds = min(60.0, model.backbone.max_seconds or 60.0)
         """Longest recording that is taken at once, in seconds."""
 
     @classmethod
@@ -155,7 +155,9 @@ class Predictor:
 
     def _tokens(self, identity: str, text: str) -> NDArray[np.int64]:
         limit = max_tokens(self.model.backbone.config.text_config)
-        return tokenise(self.tokenizer, [(identity, text)], limit)[0]
+        cuts = self.model.config.cut_texts
+        (row,) = tokenise(self.tokenizer, [(identity, text)], None if cuts else limit)
+        return shortened(row, limit)
 
     def _accept(self, item: Item) -> None:
         """Refuse a combination of modalities that training never showed."""

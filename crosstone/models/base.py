@@ -162,6 +162,11 @@ class CrossModalModel(PreTrainedModel):
         return self.token_width
 
     @property
+    def max_seconds(self) -> float | None:
+        """The longest recording it can hear; None where there is no such limit."""
+        return None
+
+    @property
     def orthogonal_pairs(self) -> tuple[tuple[str, str], ...]:
         """Pairs of views, of audio and of text, that a term may keep apart."""
         return (("audio_mean", "text_mean"),) if self.hears and self.reads else ()

@@ -73,6 +73,12 @@ class TaskConfig(PreTrainedConfig):
     heard: list[str] | None = None
     """Kinds of utterance met in training: "audio", "text", "audio+text"."""
 
+    hear_seconds: float | None = None
+    """How much of a recording was heard at most in training, in seconds; None for all of it."""
+
+    cut_texts: bool = False
+    """Whether texts that were too long for the text encoder lost their end."""
+
     history: list[dict[str, Any]] | None = None
     """One entry a stage: what it was and saw, as `runs.provenance.Stage` lists it."""
 
@@ -195,11 +201,21 @@ def build_task(
     *,
     heard: list[str] | None = None,
     history: list[dict[str, Any]] | None = None,
+    hear_seconds: float | None = None,
+    cut_texts: bool = False,
 ) -> TaskModel:
-    """A task model with fresh heads around a family that already has its weights."""
+    """A task model with fresh heads around a family that already has its weights.
+
+    The rest are fields of TaskConfig.
+    """
     fields = {name: {**vars(spec), "labels": list(spec.labels)} for name, spec in heads.items()}
     config = TaskConfig(
-        backbone_config=backbone.config, heads=fields, heard=heard or [], history=history or []
+        backbone_config=backbone.config,
+        heads=fields,
+        heard=heard or [],
+        history=history or [],
+        hear_seconds=hear_seconds,
+        cut_texts=cut_texts,
     )
     model = TaskModel(config)
     model.backbone.load_state_dict(backbone.state_dict())

@@ -57,7 +57,12 @@ def assemble(recipe: Recipe, corpus: Corpus, init: Path | None, seed: int) -> As
             f"model.init: family '{spec.family}' takes {' and '.join(family.modalities)}, found a "
             f"model of {' and '.join(backbone.modalities)}; correct model.family"
         )
-    model = build_task(backbone, heads_of(recipe, backbone, target, codebook))
+    model = build_task(
+        backbone,
+        heads_of(recipe, backbone, target, codebook),
+        hear_seconds=recipe.data.hear_seconds,
+        cut_texts=recipe.data.cut_texts,
+    )
     fill_heads(recipe, model)
     if init is not None:
         load_backbone(model, init)

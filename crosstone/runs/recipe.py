@@ -38,6 +38,12 @@ class DataSpec:
     max_seconds: float = 60.0
     """A longer utterance is a fault."""
 
+    hear_seconds: float | None = None
+    """Of a longer recording only the beginning is heard; it is told how many that are."""
+
+    cut_texts: bool = False
+    """Whether texts that are too long for the text encoder lose their end; it is told how many."""
+
     skip_faulty: bool = False
     """Leave faulty utterances out, and say how many, instead of refusing the corpus."""
 

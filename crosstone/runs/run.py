@@ -1,6 +1,7 @@
 """One run: one recipe, one fold, one seed, one folder."""
 
 import json
+import logging
 import os
 import platform
 import shutil
@@ -38,6 +39,7 @@ from crosstone.runs.verification import ask_trials
 from crosstone.training import clear_checkpoints, fit
 
 Progress = Callable[[str, int, int], None]
+_LOG = logging.getLogger(__name__)
 
 
 def train_run(
@@ -178,18 +180,27 @@ def _side_items(recipe: Recipe, assembly: Assembly, corpus: Corpus) -> Items:
     return make_items(recipe, assembly, corpus, **({"targets": []} if asks_pairs else {}))
 
 
-def items_for(model: TaskModel, tokenizer: Any, corpus: Corpus, **options: Any) -> Items:
+def items_for(
+    model: TaskModel, tokenizer: Any, corpus: Corpus, *, max_seconds: float = 60.0, **options: Any
+) -> Items:
     """The items of a corpus in the modalities, at the rate and of the lengths a model takes."""
     backbone = model.backbone
     text = backbone.config.text_config
-    return Items(
+    items = Items(
         corpus,
         tokenizer=tokenizer,
         max_tokens=max_tokens(text) if text is not None else 0,
         hears=backbone.hears,
         sampling_rate=backbone.config.sampling_rate,
+        max_seconds=min(max_seconds, backbone.max_seconds or max_seconds),
+        hear_seconds=model.config.hear_seconds,
+        cut_texts=model.config.cut_texts,
         **options,
     )
+    for what, count in items.num_cut.items():
+        if count:
+            _LOG.warning("%s: %d of %d %s lose their end", corpus.name, count, len(corpus), what)
+    return items
 
 
 def _validation(

@@ -48,7 +48,12 @@ def test_every_stage_and_family(crosstone: Any, twokey: Path, tmp_path: Path) ->
     probe = [line for line in lines(pre / "log.jsonl") if line["event"] == "probe"][-1]
     assert {"text_matched", "text_shuffled", "audio_matched", "audio_shuffled"} <= set(probe)
     ada = stage(
-        "adapt", "twokey-cmt-adapt", "ada", f"{masked}{codes}", f"model.init={pre}", "training.steps=2"
+        "adapt",
+        "twokey-cmt-adapt",
+        "ada",
+        f"{masked}{codes}",
+        f"model.init={pre}",
+        "training.steps=2",
     )
     assert (ada / "fold-0-seed-0" / "model" / "config.json").is_file()
     assert not (ada / "fold-0-seed-0" / "checkpoints").exists()

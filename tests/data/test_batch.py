@@ -121,3 +121,33 @@ def test_soft_targets_are_shares_of_the_votes(corpus: Corpus) -> None:
     assert shares[:2].tolist() == [[0.25, 0.75], [1.0, 0.0]]  # b's only vote is for no class
     assert shares[2].isnan().all()
     assert batch.to(torch.device("cpu"), torch.float64).targets["emotion"].dtype == torch.float64
+
+
+def test_what_is_too_long_is_refused_or_cut_and_counted(corpus: Corpus) -> None:
+    timed = Corpus.write(
+        corpus.folder.parent / "timed",
+        name="timed",
+        root=corpus.root,
+        source=corpus.source,
+        utterances=[dataclasses.replace(corpus[0], text="cat " * 30, duration=0.5), *(corpus[i] for i in (1, 2))],
+    )
+    tokenizer = train_tokenizer(["the cat sat"] * 9, 300)
+    long = np.nan_to_num(timed.durations) > 0.3
+    assert long.tolist() == [True, False, False]
+    options = {"tokenizer": tokenizer, "max_tokens": 10}
+    with pytest.raises(CorpusError, match=r"at most 10 tokens.*data\.cut_texts=true"):
+        Items(timed, **options)
+    options["cut_texts"] = True
+    said = r"at most 0\.3 s, .* found 1 longer \(a\).*data\.hear_seconds=0\.3"
+    with pytest.raises(CorpusError, match=said):
+        Items(timed, max_seconds=0.3, **options)
+    items = Items(timed, max_seconds=0.3, hear_seconds=0.3, **options)
+    assert items.num_cut == {"recordings": 1, "texts": 1}
+    whole = Items(timed, **options)
+    heard, all_of_it = items[0].audio, whole[0].audio
+    assert heard is not None
+    assert all_of_it is not None
+    np.testing.assert_array_equal(heard, all_of_it[:4800])
+    assert items.lengths[0] == pytest.approx(0.3)
+    assert len(items[1].audio) == 4000
+    assert whole.num_cut == {"recordings": 0, "texts": 1}

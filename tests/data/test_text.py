@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from crosstone.data.text import load_tokenizer, tokenise, train_tokenizer
+from crosstone.data.text import load_tokenizer, shortened, tokenise, train_tokenizer
 from crosstone.errors import CheckpointError, CorpusError
 
 TEXTS = ["the cat sat on the mat", "the dog sat on the log", "a cat and a dog"] * 20
@@ -34,6 +34,15 @@ def test_texts_too_long_are_all_named() -> None:
     with pytest.raises(CorpusError, match=r"at most 20 tokens.*long \(100 words.*longer \(10000"):
         tokenise(tokenizer, texts, 20)
     assert tokenise(tokenizer, [], 20) == []
+
+
+def test_a_text_that_is_cut_keeps_its_closing_token() -> None:
+    tokenizer = train_tokenizer(TEXTS, 300)
+    (row,) = tokenise(tokenizer, [("long", "cat " * 100)], None)
+    cut = shortened(row, 20)
+    assert (len(cut), cut[0], cut[-1]) == (20, 0, 2)
+    assert (cut[:19] == row[:19]).all()
+    assert shortened(cut, 20) is cut
 
 
 def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
