@@ -7,6 +7,7 @@ from transformers import AutoConfig, AutoModel
 from crosstone.models.base import CrossModalConfig, CrossModalModel, CrossModalOutput
 from crosstone.models.baselines import BaselineConfig, BaselineModel
 from crosstone.models.builtin import BUILTIN_AUDIO, BUILTIN_TEXT
+from crosstone.models.cma import CMAConfig, CMAModel
 from crosstone.models.cmt import CMTConfig, CMTModel
 from crosstone.models.families import FAMILIES, Family
 from crosstone.models.task import HeadSpec, TaskConfig, TaskModel, TaskOutput
@@ -22,6 +23,8 @@ __all__ = [
     "FAMILIES",
     "BaselineConfig",
     "BaselineModel",
+    "CMAConfig",
+    "CMAModel",
     "CMTConfig",
     "CMTModel",
     "CrossModalConfig",

@@ -9,8 +9,12 @@ from transformers import PreTrainedConfig
 from crosstone.errors import CheckpointError
 from crosstone.models.base import CrossModalModel
 from crosstone.models.baselines import BaselineModel
+from crosstone.models.cma import PRESETS as CMA_PRESETS
+from crosstone.models.cma import CMAModel
 from crosstone.models.cmt import PRESETS as CMT_PRESETS
 from crosstone.models.cmt import CMTModel
+from crosstone.models.mult import PRESETS as MULT_PRESETS
+from crosstone.models.mult import MulTModel
 from crosstone.models.task import TaskConfig
 
 
@@ -50,6 +54,8 @@ class Family:
         return tuple(n for n, does in (("audio", self.hears), ("text", self.reads)) if does)
 
 
+_SMALL_CMA = {"width": 64, "num_heads": 4, "initializer_range": 0.1}
+
 FAMILIES: dict[str, Family] = {
     "cmt": Family(
         model=CMTModel, paper="cmt-2022", presets=CMT_PRESETS, frozen_in_pretraining=True
@@ -57,6 +63,14 @@ FAMILIES: dict[str, Family] = {
     "audio": Family(model=BaselineModel, paper="cmt-2022", reads=False),
     "text": Family(model=BaselineModel, paper="cmt-2022", hears=False),
     "shallow": Family(model=BaselineModel, paper="cmt-2022"),
+    "cma": Family(model=CMAModel, paper="cma-2021", presets=CMA_PRESETS, small=_SMALL_CMA),
+    "cma-audio": Family(
+        model=CMAModel, paper="cma-2021", reads=False, presets=CMA_PRESETS, small=_SMALL_CMA
+    ),
+    "cma-text": Family(
+        model=CMAModel, paper="cma-2021", hears=False, presets=CMA_PRESETS, small=_SMALL_CMA
+    ),
+    "mult": Family(model=MulTModel, paper="ctal-2021", presets=MULT_PRESETS),
 }
 """`audio` and `text` are the shallow fusion of one tower."""
 
