@@ -9,6 +9,7 @@ from crosstone.models.baselines import BaselineConfig, BaselineModel
 from crosstone.models.builtin import BUILTIN_AUDIO, BUILTIN_TEXT
 from crosstone.models.cma import CMAConfig, CMAModel
 from crosstone.models.cmt import CMTConfig, CMTModel
+from crosstone.models.ctal import CTALConfig, CTALModel
 from crosstone.models.families import FAMILIES, Family
 from crosstone.models.task import HeadSpec, TaskConfig, TaskModel, TaskOutput
 
@@ -27,6 +28,8 @@ __all__ = [
     "CMAModel",
     "CMTConfig",
     "CMTModel",
+    "CTALConfig",
+    "CTALModel",
     "CrossModalConfig",
     "CrossModalModel",
     "CrossModalOutput",

@@ -1,5 +1,6 @@
 """What every family shares: two optional towers, plain tensors in, pooled views out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +64,10 @@ class CrossModalConfig(PreTrainedConfig):
                 fields = dict(nested)
                 setattr(self, name, AutoConfig.for_model(fields.pop("model_type"), **fields))
         super().__post_init__(**kwargs)
+
+    def disowned(self, fields: Mapping[str, Any]) -> frozenset[str]:
+        """Fields that a later stage, which gives `fields` itself, does not take over from this."""
+        return frozenset()
 
     def validate_freezes(self) -> None:
         """Raise ValueError where a freeze is unknown (called by transformers' strict configs)."""

@@ -6,6 +6,7 @@ from functools import partial
 from transformers import HubertConfig, PreTrainedConfig, RobertaConfig
 
 from crosstone.nn.logmel import LogMelConfig
+from crosstone.nn.mel import MelConfig
 
 BUILTIN_AUDIO: dict[str, Callable[[], PreTrainedConfig]] = {
     "logmel-mini": partial(
@@ -26,6 +27,7 @@ BUILTIN_AUDIO: dict[str, Callable[[], PreTrainedConfig]] = {
     "logmel-small": partial(
         LogMelConfig, hidden_size=128, num_hidden_layers=4, intermediate_size=512
     ),
+    "mel-160": MelConfig,
     "hubert-tiny": partial(
         HubertConfig,
         hidden_size=64,
@@ -44,9 +46,18 @@ BUILTIN_AUDIO: dict[str, Callable[[], PreTrainedConfig]] = {
     ),
 }
 """Speech encoders for CPUs, their configs. The mini ones have no dropout: they are for a few
-hundred steps on data that they see a few times."""
+hundred steps on data that they see a few times. mel-160, CTAL's features, has nothing to learn."""
 
 _roberta = partial(RobertaConfig, bos_token_id=0, pad_token_id=1, eos_token_id=2)
+_roberta_ctal = partial(
+    _roberta,
+    hidden_size=768,
+    num_attention_heads=12,
+    intermediate_size=3072,
+    max_position_embeddings=512,
+    type_vocab_size=2,
+    layer_norm_eps=1e-12,
+)
 
 BUILTIN_TEXT: dict[str, Callable[..., PreTrainedConfig]] = {
     "roberta-mini": partial(
@@ -83,6 +94,8 @@ BUILTIN_TEXT: dict[str, Callable[..., PreTrainedConfig]] = {
         initializer_range=0.05,
         attention_probs_dropout_prob=0.0,
     ),
+    "roberta-ctal-base": partial(_roberta_ctal, num_hidden_layers=3),
+    "roberta-ctal-large": partial(_roberta_ctal, num_hidden_layers=6),
 }
 """Text encoders, their configs but for the vocab_size, which is their tokenizer's; mini as
-above."""
+above, roberta-ctal is the text stream of CTAL (§4.1)."""

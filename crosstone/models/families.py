@@ -13,6 +13,8 @@ from crosstone.models.cma import PRESETS as CMA_PRESETS
 from crosstone.models.cma import CMAModel
 from crosstone.models.cmt import PRESETS as CMT_PRESETS
 from crosstone.models.cmt import CMTModel
+from crosstone.models.ctal import PRESETS as CTAL_PRESETS
+from crosstone.models.ctal import CTALModel
 from crosstone.models.mult import PRESETS as MULT_PRESETS
 from crosstone.models.mult import MulTModel
 from crosstone.models.task import TaskConfig
@@ -56,6 +58,8 @@ class Family:
 
 _SMALL_CMA = {"width": 64, "num_heads": 4, "initializer_range": 0.1}
 
+_SMALL_CTAL = {"num_layers": 2, "num_heads": 4, "intermediate_size": 256, "initializer_range": 0.1}
+
 FAMILIES: dict[str, Family] = {
     "cmt": Family(
         model=CMTModel, paper="cmt-2022", presets=CMT_PRESETS, frozen_in_pretraining=True
@@ -63,6 +67,13 @@ FAMILIES: dict[str, Family] = {
     "audio": Family(model=BaselineModel, paper="cmt-2022", reads=False),
     "text": Family(model=BaselineModel, paper="cmt-2022", hears=False),
     "shallow": Family(model=BaselineModel, paper="cmt-2022"),
+    "ctal": Family(
+        model=CTALModel,
+        paper="ctal-2021",
+        presets=CTAL_PRESETS,
+        audio_tower="mel-160",
+        small=_SMALL_CTAL,
+    ),
     "cma": Family(model=CMAModel, paper="cma-2021", presets=CMA_PRESETS, small=_SMALL_CMA),
     "cma-audio": Family(
         model=CMAModel, paper="cma-2021", reads=False, presets=CMA_PRESETS, small=_SMALL_CMA

@@ -7,14 +7,19 @@ from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import PreTrainedConfig
 
 from crosstone.data.batch import Target
 from crosstone.data.codebook import Codebook
 from crosstone.data.corpus import Corpus
 from crosstone.data.text import load_tokenizer, train_tokenizer
 from crosstone.errors import ConfigError
-from crosstone.models import BUILTIN_TEXT, FAMILIES, CrossModalModel, TaskModel
+from crosstone.models import (
+    BUILTIN_TEXT,
+    FAMILIES,
+    CrossModalConfig,
+    CrossModalModel,
+    TaskModel,
+)
 from crosstone.models.task import build_task, load_backbone, read_task_config
 from crosstone.models.towers import audio_tower, from_encoders, text_tower
 from crosstone.objectives import Objectives
@@ -144,8 +149,9 @@ def _backbone(recipe: Recipe, tokenizer: Any, init: Path | None) -> CrossModalMo
                     "model: init brings its own encoders; leave out audio_encoder and text_encoder"
                 )
             earlier = read_task_config(init).backbone_config
-            assert isinstance(earlier, PreTrainedConfig)
-            inherited = {k: getattr(earlier, k) for k in _own_fields(family) if hasattr(earlier, k)}
+            assert isinstance(earlier, CrossModalConfig)
+            kept = _own_fields(family) - earlier.disowned(fields)
+            inherited = {k: getattr(earlier, k) for k in kept if hasattr(earlier, k)}
             return family(family.config_class(**{**inherited, **fields}))
         for name, needed in (("audio_encoder", entry.hears), ("text_encoder", entry.reads)):
             if needed and getattr(spec, name) is None:
