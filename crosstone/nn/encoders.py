@@ -31,7 +31,8 @@ class Encoder(nn.Module):
             frozen = freeze == "all" or (
                 freeze == "convolutions" and name.startswith(_CONVOLUTIONAL)
             )
-            parameter.requires_grad_(not frozen)
+            # what the model itself never trains, as the tokenizer of a Speech-BERT, stays so
+            parameter.requires_grad_(parameter.requires_grad and not frozen)
 
     @property
     def is_frozen(self) -> bool:
