@@ -11,6 +11,7 @@ from crosstone.models.cma import CMAConfig, CMAModel
 from crosstone.models.cmt import CMTConfig, CMTModel
 from crosstone.models.ctal import CTALConfig, CTALModel
 from crosstone.models.families import FAMILIES, Family
+from crosstone.models.jbls import JBLSConfig, JBLSModel
 from crosstone.models.task import HeadSpec, TaskConfig, TaskModel, TaskOutput
 
 _models: list[Any] = [*dict.fromkeys(family.model for family in FAMILIES.values()), TaskModel]
@@ -35,6 +36,8 @@ __all__ = [
     "CrossModalOutput",
     "Family",
     "HeadSpec",
+    "JBLSConfig",
+    "JBLSModel",
     "TaskConfig",
     "TaskModel",
     "TaskOutput",

@@ -7,6 +7,7 @@ from transformers import HubertConfig, PreTrainedConfig, RobertaConfig
 
 from crosstone.nn.logmel import LogMelConfig
 from crosstone.nn.mel import MelConfig
+from crosstone.nn.speechbert import tiny_speechbert
 
 BUILTIN_AUDIO: dict[str, Callable[[], PreTrainedConfig]] = {
     "logmel-mini": partial(
@@ -28,6 +29,7 @@ BUILTIN_AUDIO: dict[str, Callable[[], PreTrainedConfig]] = {
         LogMelConfig, hidden_size=128, num_hidden_layers=4, intermediate_size=512
     ),
     "mel-160": MelConfig,
+    "speechbert-tiny": tiny_speechbert,
     "hubert-tiny": partial(
         HubertConfig,
         hidden_size=64,
@@ -46,7 +48,8 @@ BUILTIN_AUDIO: dict[str, Callable[[], PreTrainedConfig]] = {
     ),
 }
 """Speech encoders for CPUs, their configs. The mini ones have no dropout: they are for a few
-hundred steps on data that they see a few times. mel-160, CTAL's features, has nothing to learn."""
+hundred steps on data that they see a few times. mel-160, CTAL's features, has nothing to learn.
+speechbert-tiny reads the codes of a random quantizer: its tokenizer was never trained on speech."""
 
 _roberta = partial(RobertaConfig, bos_token_id=0, pad_token_id=1, eos_token_id=2)
 _roberta_ctal = partial(

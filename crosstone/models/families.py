@@ -15,6 +15,8 @@ from crosstone.models.cmt import PRESETS as CMT_PRESETS
 from crosstone.models.cmt import CMTModel
 from crosstone.models.ctal import PRESETS as CTAL_PRESETS
 from crosstone.models.ctal import CTALModel
+from crosstone.models.jbls import PRESETS as JBLS_PRESETS
+from crosstone.models.jbls import JBLSModel
 from crosstone.models.mult import PRESETS as MULT_PRESETS
 from crosstone.models.mult import MulTModel
 from crosstone.models.task import TaskConfig
@@ -74,6 +76,13 @@ FAMILIES: dict[str, Family] = {
         audio_tower="mel-160",
         small=_SMALL_CTAL,
     ),
+    "jbls": Family(
+        model=JBLSModel, paper="jbls-2020", presets=JBLS_PRESETS, audio_tower="speechbert-tiny"
+    ),
+    "jbls-audio": Family(
+        model=JBLSModel, paper="jbls-2020", reads=False, audio_tower="speechbert-tiny"
+    ),
+    "jbls-text": Family(model=JBLSModel, paper="jbls-2020", hears=False),
     "cma": Family(model=CMAModel, paper="cma-2021", presets=CMA_PRESETS, small=_SMALL_CMA),
     "cma-audio": Family(
         model=CMAModel, paper="cma-2021", reads=False, presets=CMA_PRESETS, small=_SMALL_CMA
