@@ -14,9 +14,15 @@ from crosstone.runs.recipe import RECIPES, find_recipe, load_recipe
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
+RELEASED = (
+    *("facebook/hubert-large-ll60k", "facebook/wav2vec2-large-lv60"),
+    *("roberta-large", "google-bert/bert-base-uncased"),
+)
+"""Encoders on the hub that recipes name."""
+
 
 def test_none_is_lost() -> None:
-    assert len(NAMES) == 23
+    assert len(NAMES) == 29
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -27,7 +33,7 @@ def test_recipe_resolves_and_its_parts_exist(name: str) -> None:
         (recipe.model.audio_encoder, BUILTIN_AUDIO),
         (recipe.model.text_encoder, BUILTIN_TEXT),
     ):
-        assert encoder is None or encoder in built_in or "large" in encoder
+        assert encoder is None or encoder in built_in or encoder in RELEASED
     if recipe.model.family == "cmt" and recipe.model.preset is not None:
         preset = FAMILIES["cmt"].presets[recipe.model.preset]
         hubert = HubertConfig(hidden_size=1024, num_attention_heads=16, num_hidden_layers=1)
@@ -56,6 +62,23 @@ def test_paper_hyperparameters_stand_in_the_recipes() -> None:
     assert (finetune.training.batch_size, finetune.training.epochs) == (16, 25)
     assert finetune.objectives.orthogonality is not None
     assert finetune.objectives.orthogonality.alpha == 10
+
+
+def test_cma_recipes_say_what_the_paper_says() -> None:
+    """§4 of Krishna 2021; what its scheduler watched is a recipe of its own."""
+    tuned, leaky = load_recipe("cma-iemocap"), load_recipe("cma-iemocap-best-test")
+    assert (tuned.optim.name, tuned.optim.lr, tuned.optim.schedule) == ("adam", 1e-5, "plateau")
+    assert tuned.protocol == PROTOCOLS["iemocap-4way-loso"]
+    assert tuned.protocol.selection == "nested"
+    assert leaky.protocol == dataclasses.replace(tuned.protocol, selection="best_test")
+    presets = FAMILIES["cma"].presets
+    frozen = load_recipe("cma-iemocap-frozen")
+    assert presets[tuned.model.preset or ""]["freeze_audio"] == "convolutions"
+    assert presets[frozen.model.preset or ""] == {"freeze_audio": "all", "freeze_text": "all"}
+    for name in ("audio", "text"):
+        alone = load_recipe(f"cma-{name}-iemocap")
+        assert FAMILIES[alone.model.family].modalities == (name,)
+        assert (alone.optim, alone.protocol) == (tuned.optim, tuned.protocol)
 
 
 @pytest.mark.parametrize(
