@@ -107,6 +107,8 @@ class CrossModalModel(PreTrainedModel):
     base_model_prefix = "backbone"
     main_input_name = "audio"
     _supports_sdpa = True
+    has_mask_vectors = True
+    """Whether its pretraining heads hold a vector that may stand in for a masked state."""
 
     def __init__(self, config: CrossModalConfig) -> None:
         super().__init__(config)

@@ -126,6 +126,7 @@ class CTALModel(CrossModalModel):
     """
 
     config_class = CTALConfig
+    has_mask_vectors = False
 
     def __init__(self, config: CTALConfig) -> None:
         super().__init__(config)

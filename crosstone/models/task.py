@@ -129,7 +129,6 @@ class TaskModel(PreTrainedModel):
                 f"a {spec.kind} head needs a {'text' if spec.kind == 'tokens' else 'speech'} "
                 f"encoder, found only {' and '.join(backbone.modalities)}"
             )
-        masks_states = backbone.mask_level == "outputs"
         if spec.kind == "frames":
             return FrameHead(backbone.audio_width, backbone.feature_width, norm_eps=spec.norm_eps)
         if spec.kind == "codes":
@@ -138,7 +137,7 @@ class TaskModel(PreTrainedModel):
                 spec.num_codes,
                 projection=spec.projection,
                 temperature=spec.temperature,
-                has_mask_vector=masks_states,
+                has_mask_vector=backbone.has_mask_vectors,
             )
         assert backbone.text_encoder is not None
         return TokenHead(
@@ -146,7 +145,7 @@ class TaskModel(PreTrainedModel):
             backbone.text_encoder.embeddings.shape[0],
             style=spec.style,
             norm_eps=spec.norm_eps,
-            has_mask_vector=masks_states,
+            has_mask_vector=backbone.has_mask_vectors,
         )
 
     def head_of(self, kind: str) -> str | None:

@@ -129,7 +129,10 @@ def test_what_is_too_long_is_refused_or_cut_and_counted(corpus: Corpus) -> None:
         name="timed",
         root=corpus.root,
         source=corpus.source,
-        utterances=[dataclasses.replace(corpus[0], text="cat " * 30, duration=0.5), *(corpus[i] for i in (1, 2))],
+        utterances=[
+            dataclasses.replace(corpus[0], text="cat " * 30, duration=0.5),
+            *(corpus[i] for i in (1, 2)),
+        ],
     )
     tokenizer = train_tokenizer(["the cat sat"] * 9, 300)
     long = np.nan_to_num(timed.durations) > 0.3

@@ -103,7 +103,9 @@ def test_an_adaptation_that_is_complete_is_left_alone(
         "training.steps=2",
     ]
     with pytest.raises(ConfigError, match="which the stage 'pretrain'"):
-        run(load_recipe("twokey-cmt-adapt", [*asked, f"model.init={pretrained}"]), tmp_path / "leak")
+        run(
+            load_recipe("twokey-cmt-adapt", [*asked, f"model.init={pretrained}"]), tmp_path / "leak"
+        )
     recipe = load_recipe(
         "twokey-cmt-adapt",
         [
