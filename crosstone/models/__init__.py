@@ -12,6 +12,13 @@ from crosstone.models.cmt import CMTConfig, CMTModel
 from crosstone.models.ctal import CTALConfig, CTALModel
 from crosstone.models.families import FAMILIES, Family
 from crosstone.models.jbls import JBLSConfig, JBLSModel
+from crosstone.models.mult import MulTConfig, MulTModel
+from crosstone.models.streams import (
+    SingleStreamConfig,
+    SingleStreamModel,
+    TwoStreamConfig,
+    TwoStreamModel,
+)
 from crosstone.models.task import HeadSpec, TaskConfig, TaskModel, TaskOutput
 
 _models: list[Any] = [*dict.fromkeys(family.model for family in FAMILIES.values()), TaskModel]
@@ -38,7 +45,13 @@ __all__ = [
     "HeadSpec",
     "JBLSConfig",
     "JBLSModel",
+    "MulTConfig",
+    "MulTModel",
+    "SingleStreamConfig",
+    "SingleStreamModel",
     "TaskConfig",
     "TaskModel",
     "TaskOutput",
+    "TwoStreamConfig",
+    "TwoStreamModel",
 ]

@@ -97,8 +97,21 @@ BUILTIN_TEXT: dict[str, Callable[..., PreTrainedConfig]] = {
         initializer_range=0.05,
         attention_probs_dropout_prob=0.0,
     ),
+    "roberta-mini-embeddings": partial(
+        _roberta,
+        hidden_size=64,
+        num_hidden_layers=0,
+        num_attention_heads=4,
+        intermediate_size=256,
+        max_position_embeddings=130,
+        type_vocab_size=1,
+        initializer_range=0.1,
+        hidden_dropout_prob=0.0,
+    ),
+    "roberta-ctal-embeddings": partial(_roberta_ctal, num_hidden_layers=0),
     "roberta-ctal-base": partial(_roberta_ctal, num_hidden_layers=3),
     "roberta-ctal-large": partial(_roberta_ctal, num_hidden_layers=6),
 }
 """Text encoders, their configs but for the vocab_size, which is their tokenizer's; mini as
-above, roberta-ctal is the text stream of CTAL (§4.1)."""
+above, roberta-ctal is the text stream of CTAL (§4.1), embeddings are those of one without its
+layers."""

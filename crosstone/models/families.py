@@ -19,6 +19,13 @@ from crosstone.models.jbls import PRESETS as JBLS_PRESETS
 from crosstone.models.jbls import JBLSModel
 from crosstone.models.mult import PRESETS as MULT_PRESETS
 from crosstone.models.mult import MulTModel
+from crosstone.models.streams import (
+    MOCKINGJAY_PRESETS,
+    SINGLE_STREAM_PRESETS,
+    TWO_STREAM_PRESETS,
+    SingleStreamModel,
+    TwoStreamModel,
+)
 from crosstone.models.task import TaskConfig
 
 
@@ -62,6 +69,8 @@ _SMALL_CMA = {"width": 64, "num_heads": 4, "initializer_range": 0.1}
 
 _SMALL_CTAL = {"num_layers": 2, "num_heads": 4, "intermediate_size": 256, "initializer_range": 0.1}
 
+_SMALL_STREAM = {"num_heads": 4, "intermediate_size": 256, "initializer_range": 0.1}
+
 FAMILIES: dict[str, Family] = {
     "cmt": Family(
         model=CMTModel, paper="cmt-2022", presets=CMT_PRESETS, frozen_in_pretraining=True
@@ -91,6 +100,29 @@ FAMILIES: dict[str, Family] = {
         model=CMAModel, paper="cma-2021", hears=False, presets=CMA_PRESETS, small=_SMALL_CMA
     ),
     "mult": Family(model=MulTModel, paper="ctal-2021", presets=MULT_PRESETS),
+    "two-stream": Family(
+        model=TwoStreamModel,
+        paper="ctal-2021",
+        presets=TWO_STREAM_PRESETS,
+        audio_tower="mel-160",
+        small={"audio_layers": 2, "cross_layers": 1, **_SMALL_STREAM},
+    ),
+    "single-stream": Family(
+        model=SingleStreamModel,
+        paper="ctal-2021",
+        presets=SINGLE_STREAM_PRESETS,
+        audio_tower="mel-160",
+        text_tower="roberta-mini-embeddings",
+        small={"width": 64, "num_layers": 3, **_SMALL_STREAM},
+    ),
+    "mockingjay": Family(
+        model=SingleStreamModel,
+        paper="ctal-2021",
+        reads=False,
+        presets=MOCKINGJAY_PRESETS,
+        audio_tower="mel-160",
+        small={"width": 64, "num_layers": 2, **_SMALL_STREAM},
+    ),
 }
 """`audio` and `text` are the shallow fusion of one tower."""
 

@@ -4,6 +4,7 @@ The paper has three modalities; CTAL (Li et al. 2021, §4.2.2) re-ran it without
 it stands here. Sections and tables are the paper's, `code` is what its authors released.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -15,6 +16,12 @@ from transformers import initialization
 from crosstone.models.base import CrossModalConfig, CrossModalModel, CrossModalOutput, absent
 from crosstone.nn.prenorm import PreNormEncoder, not_after_end
 from crosstone.sequence import Sequence
+
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "paper": {"future_mask": False, "padding": "masked", "skip_equal_projection": False},
+    "code": {"future_mask": True, "padding": "code", "skip_equal_projection": True},
+}
+"""What `as_published` stands for."""
 
 
 @strict
@@ -60,33 +67,46 @@ class MulTConfig(CrossModalConfig):
     output_dropout: float = 0.0
     """Inside the residual layers over the last states: 0.1 (table 5), 0 in the code."""
 
-    future_mask: bool = False
+    as_published: str = "paper"
+    """`paper` or `code`: sets future_mask, padding and skip_equal_projection; each of them that is
+    given too holds over it."""
+
+    future_mask: bool | None = None
     """Whether query i sees only the keys up to i + |S − T|; the paper mentions no such mask, the
     code has it on."""
 
-    padding: str = "masked"
+    padding: str | None = None
     """`masked`: padded places are not attended to, positions count the real ones, and the last
     real state is taken. `code`: zeros stand before the real places, are attended to, shift the
     positions, and a place whose first channel is exactly 0 has none; so what an item is padded to
     changes its output."""
 
-    skip_equal_projection: bool = False
+    skip_equal_projection: bool | None = None
     """Leave the convolution out, its kernel too, where an input already has `width`; the code does,
     and does not say so."""
 
+    def __post_init__(self, **kwargs: Any) -> None:
+        for name, value in PUBLISHED.get(self.as_published, {}).items():
+            if getattr(self, name) is None:
+                setattr(self, name, value)
+        super().__post_init__(**kwargs)
+
+    def disowned(self, fields: Mapping[str, Any]) -> frozenset[str]:
+        """What as_published set, where the later stage gives another."""
+        return frozenset(PUBLISHED["paper"] if "as_published" in fields else ())
+
     def validate_choices(self) -> None:
         """Raise ValueError where a choice is unknown (called by transformers' strict configs)."""
-        if self.padding not in ("masked", "code"):
-            raise ValueError(f"padding is {self.padding!r}, expected one of masked, code")
+        for name, known in (("as_published", ("paper", "code")), ("padding", ("masked", "code"))):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, expected one of {', '.join(known)}"
+                )
         if min(self.audio_kernel, self.text_kernel) < 1:
             raise ValueError(
                 "audio_kernel and text_kernel expect at least 1, found "
                 f"{self.audio_kernel} and {self.text_kernel}"
             )
-
-
-CODE: dict[str, Any] = {"future_mask": True, "padding": "code", "skip_equal_projection": True}
-"""Where the released code departs from the paper."""
 
 
 def _dropouts(embed: float, block: float) -> dict[str, float]:
@@ -98,7 +118,13 @@ PRESETS: dict[str, dict[str, Any]] = {
     "mult-mosei": {"num_heads": 8, **_dropouts(0.3, 0.1)},
     "mult-mosi": {"num_heads": 10, **_dropouts(0.2, 0.2)},
     "mult-iemocap": {"num_heads": 10, "audio_kernel": 5, "text_kernel": 3, **_dropouts(0.3, 0.25)},
-    "mult-code": {"width": 30, "num_layers": 5, "num_heads": 5, "audio_kernel": 1, **CODE},
+    "mult-code": {
+        "width": 30,
+        "num_layers": 5,
+        "num_heads": 5,
+        "audio_kernel": 1,
+        "as_published": "code",
+    },
 }
 """Table 5 by data set, and the released code with its defaults. Table 5's one dropout of a block
 stands for attention, feed-forward layer and residual."""

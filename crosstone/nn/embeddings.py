@@ -1,6 +1,5 @@
 """Frames of features as the inputs of a transformer."""
 
-import torch
 from torch import Tensor, nn
 
 
@@ -28,13 +27,7 @@ class FrameEmbeddings(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
-        """features (B, T, F) → (B, T, D). Raises ValueError where T is above `max_frames`."""
-        num_frames, most = features.shape[1], self.positions.num_embeddings
-        if num_frames > most:
-            raise ValueError(
-                f"expected at most {most} frames of features (max_frames), found {num_frames}; "
-                "cut the recording or raise max_frames"
-            )
-        places = torch.arange(num_frames, device=features.device)
-        placed = self.project(features) + self.positions(places) + self.types.weight[0]
+        """features (B, T, F), at most `max_frames` of them → (B, T, D)."""
+        positions = self.positions.weight[: features.shape[1]]
+        placed = self.project(features) + positions + self.types.weight[0]
         return self.dropout(self.norm(placed))
