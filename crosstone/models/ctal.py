@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from crosstone.errors import CrosstoneError
 from crosstone.models.base import CrossModalConfig, CrossModalModel, CrossModalOutput, absent
 from crosstone.nn.attention import not_after
+from crosstone.nn.embeddings import FrameEmbeddings
 from crosstone.nn.masking import Corruption, replace_states
 from crosstone.nn.pooling import attention_pool, first_pool, max_pool, mean_pool
 from crosstone.nn.transformer import TransformerBlock
@@ -136,11 +137,13 @@ class CTALModel(CrossModalModel):
                 "text_features"
             )
         width = self.token_width
-        self.frame_projection = nn.Linear(self.feature_width, width)
-        self.positions = nn.Embedding(config.max_frames, width)
-        self.token_types = nn.Embedding(2, width)  # row 0 is used; the code has two
-        self.norm = nn.LayerNorm(width, config.norm_eps)
-        self.dropout = nn.Dropout(config.dropout)
+        self.embeddings = FrameEmbeddings(
+            self.feature_width,
+            width,
+            config.max_frames,
+            dropout=config.dropout,
+            norm_eps=config.norm_eps,
+        )
         self.audio_blocks = nn.ModuleList(
             TransformerBlock(
                 width,
@@ -165,6 +168,14 @@ class CTALModel(CrossModalModel):
     def audio_width(self) -> int:
         """That of the text stream."""
         return self.text_width
+
+    @property
+    def max_seconds(self) -> float | None:
+        """As long as there are positions for its frames; None for features given directly."""
+        if self.audio_encoder is None:
+            return None
+        samples = (self.config.max_frames - 1) * self.audio_encoder.stride
+        return float(samples / self.config.sampling_rate)
 
     @property
     def orthogonal_pairs(self) -> tuple[tuple[str, str], ...]:
@@ -229,15 +240,13 @@ class CTALModel(CrossModalModel):
         num_frames, most = values.shape[1], self.config.max_frames
         if num_frames > most:
             raise CrosstoneError(
-                f"CTAL: expected at most {most} frames of audio, found {num_frames}; cut long "
-                "recordings (data.too_long=cut), leave them out, or pretrain with a larger "
-                "model.config.max_frames"
+                f"CTAL: expected at most {most} frames of audio, found {num_frames}; hear only "
+                "the beginning (data.hear_seconds), leave long recordings out, or pretrain with a "
+                "larger model.config.max_frames"
             )
         if corruption is not None:
             values = replace_states(values, corruption, values.new_zeros(values.shape[-1]))
-        states = self.frame_projection(values)
-        states = states + self.positions.weight[:num_frames] + self.token_types.weight[0]
-        states = self.dropout(self.norm(states))
+        states = self.embeddings(values)
         is_causal = self.config.audio_attention == "causal"
         allowed = not_after(num_frames, num_frames, values.device) if is_causal else None
         attentions = []

@@ -112,8 +112,8 @@ def test_audio_stream_follows_the_equations(
     assert features is not None
     assert text is not None
     time = features.values.shape[1]
-    states = model.frame_projection(features.values) + model.positions.weight[:time]
-    states = model.norm(states + model.token_types.weight[0])
+    states = model.embeddings.project(features.values) + model.embeddings.positions.weight[:time]
+    states = model.embeddings.norm(states + model.embeddings.types.weight[0])
     ahead = torch.ones(time, time, dtype=torch.bool).triu(1) if attention == "causal" else None
     for block in model.audio_blocks:
         states = as_decoder_layer(block, 2)(
@@ -266,9 +266,11 @@ def test_a_missing_modality_pools_to_zeros_and_has_a_gradient(
 
 def test_more_frames_than_positions_are_refused(make_ctal: MakeCTAL) -> None:
     model = make_ctal(max_frames=20)
+    assert model.max_seconds == 19 * 200 / 16_000
     waveform = torch.randn(1, 4000)
     with pytest.raises(
-        CrosstoneError, match=r"expected at most 20 frames of audio, found 21; cut long recordings"
+        CrosstoneError,
+        match=r"expected at most 20 frames of audio, found 21; hear only the beginning",
     ):
         model(audio=waveform, audio_mask=torch.ones_like(waveform, dtype=torch.bool))
     kept = waveform[:, :3999]
@@ -338,7 +340,7 @@ def test_a_pretrained_model_without_fusion_starts_one_with(
     pretrained = build_task(make_ctal(fusion="none"), heads).eval()
     pretrained.save_pretrained(tmp_path)
     task = build_task(make_ctal(as_published="code", audio_attention="bidirectional"), {}).eval()
-    nn.init.zeros_(task.backbone.frame_projection.weight)
+    nn.init.zeros_(task.backbone.embeddings.project.weight)
     load_backbone(task, tmp_path)
     given = cmt_inputs()
     found, expected = task(**given).backbone, pretrained(**given).backbone

@@ -26,15 +26,15 @@ _LAYER, _BLOCK = _AUDIO + r"encoder\.layer\.(\d+)\.", r"backbone.audio_blocks.\1
 TABLE = Table(
     names={
         # the text stream is Hugging Face's RoBERTa under its own names
-        _TEXT + r"((?:embeddings\.(?!position_ids)|encoder\.).*)": _OURS_TEXT + r"\1",
+        _TEXT + r"(embeddings|encoder)\.(?!position_ids)(.*)": _OURS_TEXT + r"\1.\2",
         _TOKENS + r"dense\.(weight|bias)": r"text_tokens.dense.\1",
         _TOKENS + r"layer_norm\.(weight|bias)": r"text_tokens.norm.\1",
         _TOKENS + r"bias": "text_tokens.bias",
         # the audio stream
-        _AUDIO + r"embeddings\.dense\.(weight|bias)": r"backbone.frame_projection.\1",
-        _AUDIO + r"embeddings\.position_embeddings\.weight": "backbone.positions.weight",
-        _AUDIO + r"embeddings\.token_type_embeddings\.weight": "backbone.token_types.weight",
-        _AUDIO + r"embeddings\.LayerNorm\.(weight|bias)": r"backbone.norm.\1",
+        _AUDIO + r"embeddings\.dense\.(weight|bias)": r"backbone.embeddings.project.\1",
+        _AUDIO + r"embeddings\.position_embeddings\.weight": "backbone.embeddings.positions.weight",
+        _AUDIO + r"embeddings\.token_type_embeddings\.weight": "backbone.embeddings.types.weight",
+        _AUDIO + r"embeddings\.LayerNorm\.(weight|bias)": r"backbone.embeddings.norm.\1",
         _LAYER + r"attention\.self\.(query|key|value)\.(weight|bias)": (
             _BLOCK + r"self_attention.\2.\3"
         ),
@@ -180,8 +180,8 @@ def _sizes(
         "text_positions": _OURS_TEXT + "embeddings.position_embeddings.weight",
         "text_types": _OURS_TEXT + "embeddings.token_type_embeddings.weight",
         "text_inner": _OURS_TEXT + "encoder.layer.0.intermediate.dense.weight",
-        "frames": "backbone.frame_projection.weight",
-        "positions": "backbone.positions.weight",
+        "frames": "backbone.embeddings.project.weight",
+        "positions": "backbone.embeddings.positions.weight",
         "inner": "backbone.audio_blocks.0.expand.weight",
     }
     missing = [TABLE.their_name(name) for name in places.values() if name not in weights]
