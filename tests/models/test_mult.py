@@ -1,7 +1,6 @@
 """MulT: recorded values of the released code, both conventions of padding, its choices."""
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModel
 
 from crosstone.models import HeadSpec, TaskModel
+from crosstone.models.convert import convert
 from crosstone.models.mult import PRESETS, MulTConfig, MulTModel
 from crosstone.models.task import build_task, load_task
 
@@ -34,57 +34,15 @@ def mult(tiny_configs: dict[str, Any]) -> Callable[..., MulTModel]:
     return lambda **fields: make_mult(tiny_configs, **fields)
 
 
-NAMES = {
-    r"\.layers\.": ".blocks.",
-    r"self_attn\.out_proj": "attention.output",
-    r"layer_norms\.0": "attention_norm",
-    r"layer_norms\.1": "output_norm",
-    r"\.layer_norm\.": ".norm.",
-    "fc1": "expand",
-    "fc2": "contract",
-    "^trans_l_with_a": "text_with_audio",
-    "^trans_a_with_l": "audio_with_text",
-    "^trans_l_mem": "text_memory",
-    "^trans_a_mem": "audio_memory",
-    "^proj_l": "text_projection",
-    "^proj_a": "audio_projection",
-    "^proj1": "first_residual",
-    "^proj2": "second_residual",
-}
-
-
-def ours(key: str) -> str:
-    for pattern, name in NAMES.items():
-        key = re.sub(pattern, name, key)
-    return "heads.target" + key[len("out_layer") :] if "out_layer" in key else "backbone." + key
-
-
-def recorded(name: str) -> tuple[TaskModel, dict[str, Tensor]]:
-    case, golden = CASES[name], load_file(GOLDEN / f"{name}.safetensors")
-    config = MulTConfig(
-        audio_features=case["oda"],
-        text_features=case["odl"],
-        width=case["d"],
-        num_layers=case["layers"],
-        num_heads=case["heads"],
-        audio_kernel=case.get("ka", 1),
-        text_kernel=case.get("kl", 1),
-        as_published="code",
-        future_mask=case["attn_mask"],
-    )
-    head = HeadSpec(kind="regression")
-    if case["out_dim"] == 8:
-        head = HeadSpec(kind="one_vs_rest", labels=("neutral", "happy", "sad", "angry"))
-    task = build_task(MulTModel(config), {"target": head}).double().eval()
-    weights: dict[str, Tensor] = {}
-    for key, tensor in golden.items():
-        if key.startswith("weight."):
-            key = ours(key[len("weight.") :])
-            parts = tensor.chunk(3) if "in_proj" in key else (tensor,)
-            for part, values in zip(("query", "key", "value"), parts, strict=False):
-                weights[key.replace("self_attn.in_proj_", f"attention.{part}.")] = values.double()
-    task.load_state_dict(weights)
-    return task, golden
+def recorded(name: str, folder: Path) -> tuple[TaskModel, dict[str, Tensor]]:
+    """A recorded case: its weights through the door for foreign files, and all its tensors."""
+    golden, case = load_file(GOLDEN / f"{name}.safetensors"), CASES[name]
+    weights = {k[len("weight.") :]: v for k, v in golden.items() if k.startswith("weight.")}
+    save_file(weights, folder / "mult.safetensors")
+    asked = [f"num_heads={case['heads']}", f"future_mask={str(case['attn_mask']).lower()}"]
+    task = convert("mult", folder / "mult.safetensors", asked)[0].result
+    assert isinstance(task, TaskModel)
+    return task.double().eval(), golden
 
 
 def from_the_right(values: Tensor, pads: list[int]) -> tuple[Tensor, Tensor]:
@@ -96,10 +54,11 @@ def from_the_right(values: Tensor, pads: list[int]) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("as_padded", ["before", "behind"])
 @pytest.mark.parametrize("name", CASES)
-def test_released_code(name: str, as_padded: str) -> None:
+def test_released_code(name: str, as_padded: str, tmp_path: Path) -> None:
     """States, answers, losses and gradients; zeros already before the real places, or ours behind
     them."""
-    task, golden = recorded(name)
+    task, golden = recorded(name, tmp_path)
+    (target,) = task.specs
     given: Inputs = {}
     for kind, letter in (("audio", "a"), ("text", "l")):
         values = golden[f"input.x_{letter}"].double()
@@ -108,7 +67,7 @@ def test_released_code(name: str, as_padded: str) -> None:
             values, mask = from_the_right(values, CASES[name][f"left_pad_{letter}"])
         given |= {kind: values, f"{kind}_mask": mask}
     output = task(**given)
-    answers, truth = output.logits["target"], golden["input.y"]
+    answers, truth = output.logits[target], golden["input.y"]
     if CASES[name]["out_dim"] == 1:
         loss = F.l1_loss(answers, truth[:, 0].double())
     else:  # the mean over items and heads: a fourth of the sum over an item's heads
@@ -130,7 +89,7 @@ def test_released_code(name: str, as_padded: str) -> None:
         "grad.trans_a_mem.layers.0.fc1.weight": gradients[
             "backbone.audio_memory.blocks.0.expand.weight"
         ],
-        "grad.out_layer.weight": gradients["heads.target.weight"],
+        "grad.out_layer.weight": gradients[f"heads.{target}.weight"],
     }
     expected = {k[len("output.") :]: v for k, v in golden.items() if k.startswith("output.")}
     assert found.keys() == expected.keys()
