@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from crosstone import __version__
-from crosstone.cli import corpora, models, protocols, results, stages
+from crosstone.cli import catalogue, corpora, models, protocols, results, stages
 from crosstone.errors import CrosstoneError
 
 app = typer.Typer(
@@ -58,6 +58,7 @@ for command in (
     corpora.export,
     corpora.codebook,
     protocols.protocols,
+    catalogue.models,
     stages.pretrain,
     stages.adapt,
     stages.finetune,

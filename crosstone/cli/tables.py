@@ -149,6 +149,51 @@ def print_audit(audit: Mapping[str, Any]) -> None:
         console.print(f"note: {note}", markup=False)
 
 
+def print_catalogue(families: Sequence[Mapping[str, Any]]) -> None:
+    """Each family with its paper and tables, then a line for every size."""
+    console = Console(highlight=False, soft_wrap=True)
+    for family in families:
+        takes = [word for word in ("hears", "reads") if family[word]]
+        console.print(f"[bold]{family['name']}[/bold] {' and '.join(takes)}")
+        by_paper: dict[str, list[str]] = {}
+        for table in family["tables"]:
+            quoted = set(table["systems"].values()) == {"quoted"}
+            by_paper.setdefault(table["paper"], []).append(
+                f"{table['table']}{' (quoted)' if quoted else ''}"
+            )
+        rows = {
+            "paper": f"{family['citation']} ({family['paper']})",
+            "numbers": "; ".join(f"{k}: {' · '.join(v)}" for k, v in by_paper.items()),
+            **{size["name"]: _size(size) for size in family["sizes"]},
+        }
+        width = max(map(len, rows))
+        for term, text in rows.items():
+            console.print(f"  {term:<{width}}  {text}", markup=False)
+
+
+def _size(size: Mapping[str, Any]) -> str:
+    """Whole and parts, what fine-tuning trains, and what the paper prints."""
+    count = size["parameters"]
+    names = {
+        "audio_encoder": size["audio_encoder"],
+        "tokenizer": "its tokenizer",
+        "text_encoder": size["text_encoder"],
+        "own": "of its own",
+        "heads": f"in head{'s' * (len(size['heads']) > 1)} {' and '.join(size['heads'])}",
+        "all": "in all",
+    }
+    parts = [f"{count[k]:,} {name}" for k, name in names.items() if k != "all" and count[k]]
+    said = f"{count['all']:,} = {' + '.join(parts)}"
+    if size["trained"] < count["all"]:
+        said += f"; fine-tuning trains {size['trained']:,}"
+    units = {1000: "thousand", 10**6: "million", 1 << 20: "× 2^20"}
+    printed = [
+        f"{p['said']} {names[p['of']]} (here {p['ours']:.1f} {units[p['unit']]})"
+        for p in size["printed"]
+    ]
+    return said + (f"; printed: {', '.join(printed)}" if printed else "")
+
+
 def print_demo(summary: Mapping[str, Any], out: Path) -> None:
     """The demo's table, its differences, its probe and its prediction."""
     console = Console(highlight=False)
