@@ -235,4 +235,5 @@ def absent(like: Sequence, width: int) -> Sequence:
     values = torch.zeros(
         len(like.values), 1, width, device=like.values.device, dtype=like.values.dtype
     )
-    return Sequence(values, torch.zeros_like(values[..., 0], dtype=torch.bool))
+    mask = torch.zeros(values.shape[:2], dtype=torch.bool, device=values.device)
+    return Sequence(values, mask)

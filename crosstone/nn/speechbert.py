@@ -99,7 +99,7 @@ def tiny_speechbert() -> SpeechBertConfig:
     of two groups, a frame every 20 ms, and a token for every pair.
     """
     tokenizer = VQWav2VecConfig(
-        conv_layers=[[32, 10, 5], [32, 8, 4], *[[32, 4, 2]] * 4], num_codes=16
+        conv_layers=[[32, 80, 20], [32, 8, 4], *[[32, 4, 2]] * 2], num_codes=16
     )
     bert = speech_roberta(
         num_tokens(tokenizer),
