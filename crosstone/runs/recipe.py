@@ -288,13 +288,15 @@ class Recipe:
                 f"none; choose objectives.supervised.criterion {' or '.join(SOFT)}"
             )
         if self.criterion == "ccc":
-            micro = training.micro_batch_size or training.batch_size
-            if micro < training.batch_size or training.batch_size < 2:
+            size = training.batch_size or 0
+            micro = training.micro_batch_size or size
+            if micro < size or size < 2 or training.micro_batch_seconds is not None:
                 faults.append(
                     "objectives.supervised.criterion=ccc is a statistic of the whole batch, so it "
                     "expects batch_size of at least 2 in one piece, found batch_size "
                     f"{training.batch_size} and micro_batch_size {training.micro_batch_size}; "
-                    "leave micro_batch_size out, or choose mse"
+                    "leave micro_batch_size, batch_seconds and micro_batch_seconds out, or choose "
+                    "mse"
                 )
         return faults
 

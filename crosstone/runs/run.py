@@ -106,7 +106,7 @@ def train_run(
         watch=protocol.metric if protocol is not None else "loss",
         higher_is_better=protocol is not None and protocol.metric not in LOWER_IS_BETTER,
         probe=probe,
-        probe_every=recipe.probe_every or _num_steps(recipe, len(items)) if probe else 0,
+        probe_every=recipe.probe_every,
         progress=((lambda done, total, info: progress(title, done, total)) if progress else None),
         identity={
             "corpus": trained_on.hash,
@@ -223,11 +223,6 @@ def _choosing_rows(recipe: Recipe, fold: Fold | None) -> NDArray[np.int64]:
     assert recipe.protocol is not None
     assert fold is not None
     return fold.test if recipe.protocol.selection == "best_test" else fold.valid
-
-
-def _num_steps(recipe: Recipe, num_items: int) -> int:
-    training = recipe.training
-    return training.steps or (training.epochs or 1) * -(-num_items // training.batch_size)
 
 
 def _leave(

@@ -72,8 +72,8 @@ def fit(
 
     collate makes a Batch, not yet corrupted, of a list of items; neither may draw random numbers.
     watch names the score that selection "best" and a plateau schedule go by. probe is called every
-    probe_every steps. identity (JSON) is anything else that a resumed run must share, such as the
-    corpus's hash.
+    probe_every steps, at the end only where that is 0. identity (JSON) is anything else that a
+    resumed run must share, such as the corpus's hash.
 
     Raises CrosstoneError on a loss that is not finite, on a full disk, on nothing to train with;
     CheckpointError where `out` holds another run's checkpoint.
@@ -86,13 +86,16 @@ def fit(
     accelerator = build_accelerator(training)
     plan = BatchPlan(
         items=len(items),
-        batch_size=training.batch_size,
-        micro_batch_size=training.micro_batch_size,
         seed=seed,
+        batch_size=training.batch_size,
+        batch_seconds=training.batch_seconds,
+        max_batch_items=training.max_batch_items,
+        micro_batch_size=training.micro_batch_size,
+        micro_batch_seconds=training.micro_batch_seconds,
         rank=accelerator.process_index,
         world=accelerator.num_processes,
-        lengths=getattr(items, "lengths", None),
-        pool=training.length_pool,
+        lengths=_lengths(items, training),
+        pool=training.pool,
     )
     spec = {k: v for k, v in dataclasses.asdict(training).items() if k not in _MAY_CHANGE}
     fingerprint = {
@@ -107,7 +110,7 @@ def fit(
         "weights": weights_fingerprint(model),
         "identity": dict(identity or {}),
     }
-    total = training.steps or plan.steps_per_epoch * (training.epochs or 0)
+    total = training.steps or plan.num_steps(range(1, (training.epochs or 0) + 1))
     if training.precision == "float64":
         model.double()
     optimizer = build_optimizer(model, optim)
@@ -150,6 +153,14 @@ def fit(
     finally:
         run.log.close()
         release(model)
+
+
+def _lengths(items: Indexed, training: TrainingSpec) -> Any:
+    """What each item costs, where that is known; in seconds, where seconds are asked for."""
+    asks_seconds = training.batch_seconds is not None or training.micro_batch_seconds is not None
+    if asks_seconds and not getattr(items, "hears", True):
+        return None
+    return getattr(items, "lengths", None)
 
 
 @dataclass(kw_only=True)
@@ -227,6 +238,7 @@ class _Run:
 
     def _train_epoch(self) -> None:
         at, epoch = self.position, self.position.epoch
+        steps_in_epoch = self.stream.plan.num_steps([epoch])
         self.model.train()
         for micro_batches in self.stream.epoch(epoch, at.batch):
             rate = self.schedule.set_rate(at.step)
@@ -237,9 +249,10 @@ class _Run:
             finished = at.step == self.total
             if finished or at.step % self.training.log_every == 0:
                 self._log_step(taken, rate)
-            if self.probe is not None and self.probe_every and at.step % self.probe_every == 0:
+            due = at.step % self.probe_every == 0 if self.probe_every else finished
+            if self.probe is not None and due:
                 self._write("probe", step=at.step, **self._ask(self.probe, at.step))
-            epoch_over = finished or at.batch == self.stream.plan.steps_per_epoch
+            epoch_over = finished or at.batch == steps_in_epoch
             scored = epoch_over and self._end_epoch()
             if finished:
                 self._write("end", step=at.step, best_epoch=at.best_epoch, seconds=at.seconds)

@@ -13,10 +13,17 @@ from crosstone.errors import ConfigError
 class TrainingSpec:
     """How long to train, in what portions, and what to keep on the way."""
 
-    batch_size: int = 16
+    batch_size: int | None = 16
     """Items in an optimizer step, over all processes: results depend on this size alone."""
+    batch_seconds: float | None = None
+    """Instead of batch_size: seconds of an optimizer step, its longest recording times its items,
+    over all processes. A longer recording makes a step of its own."""
+    max_batch_items: int | None = None
+    """Items that a batch of batch_seconds never exceeds."""
     micro_batch_size: int | None = None
     """Items that one process runs at once; None: its whole share of the batch."""
+    micro_batch_seconds: float | None = None
+    """Seconds that one process runs at once, its longest recording times its items; None: any."""
     epochs: int | None = None
     """Passes over all items; either this or `steps`."""
     steps: int | None = None
@@ -27,8 +34,10 @@ class TrainingSpec:
     """Whether to train on the CPU even where an accelerator is at hand."""
     deterministic: bool = True
     """Whether CUDA is held to kernels that repeat bit for bit, some of them slower."""
-    length_pool: int = 1
-    """Batches whose items are sorted by length together, so that little is padded; 1: none are."""
+    length_pool: int | None = None
+    """Batches whose items are sorted by length together, so that little is padded; 1: none are.
+    None: 1 where items are counted, 64 where seconds are. Of 64 less than 5 % is padding on
+    speech like LibriSpeech's."""
     workers: int = 0
     """Processes that read items ahead, each spawned anew (0: read in the training process)."""
     checkpoint_every: int = 200
@@ -43,20 +52,36 @@ class TrainingSpec:
     def __post_init__(self) -> None:
         faults = [
             f"{name} expects {least} or more, found {value}"
-            for name, least in (
-                *((name, 1) for name in ("batch_size", "micro_batch_size", "epochs", "steps")),
-                *((name, 1) for name in ("checkpoint_every", "keep_checkpoints", "log_every")),
-                *(("eval_every_epochs", 1), ("workers", 0), ("length_pool", 1)),
-            )
+            for name, least in _LEAST.items()
             if (value := getattr(self, name)) is not None and value < least
         ]
-        if (self.epochs is None) == (self.steps is None):
-            faults.append(
-                f"exactly one of epochs and steps is expected, found epochs {self.epochs} and "
-                f"steps {self.steps}"
-            )
+        for name in ("batch_seconds", "micro_batch_seconds"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                faults.append(f"{name} expects a number above 0, found {value}")
+        for first, second in (("epochs", "steps"), ("batch_size", "batch_seconds")):
+            one, other = getattr(self, first), getattr(self, second)
+            if (one is None) == (other is None):
+                faults.append(
+                    f"exactly one of {first} and {second} is expected, found {first} {one} and "
+                    f"{second} {other}"
+                )
+        if self.max_batch_items is not None and self.batch_seconds is None:
+            faults.append("max_batch_items bounds batch_seconds, found none; use batch_size")
         if faults:
             raise ConfigError("; ".join(faults))
+
+    @property
+    def pool(self) -> int:
+        """Batches whose items are sorted by length together."""
+        return self.length_pool or (64 if self.batch_size is None else 1)
+
+
+_LEAST = {
+    **dict.fromkeys(("batch_size", "max_batch_items", "micro_batch_size", "epochs", "steps"), 1),
+    **dict.fromkeys(("checkpoint_every", "keep_checkpoints", "log_every"), 1),
+    **{"eval_every_epochs": 1, "workers": 0, "length_pool": 1},
+}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,16 @@ import math
 
 import pytest
 import torch
-from toy_training import ToyItems, ToyModel, ToyObjective, collate, toy_fit, toy_score, uneven
+from toy_training import (
+    SECONDS,
+    ToyItems,
+    ToyModel,
+    ToyObjective,
+    collate,
+    toy_fit,
+    toy_score,
+    uneven,
+)
 
 from crosstone.data.sampling import BatchPlan
 from crosstone.errors import AudioError, CheckpointError, ConfigError, CrosstoneError
@@ -67,6 +76,19 @@ def test_micro_batches_change_nothing(tmp_path):
     for size in (1, 3, 8, 50):
         assert same(whole, uneven(tmp_path / str(size), micro_batch_size=size), atol=1e-12)
     assert not torch.allclose(whole.mark, ToyModel().double().mark)
+
+
+def test_a_budget_of_seconds_is_cut_without_changing_anything(tmp_path):
+    whole = uneven(tmp_path / "whole", **SECONDS)
+    for name, cut in {
+        "seconds": {"micro_batch_seconds": 4.0},
+        "two": {"micro_batch_size": 2},
+    }.items():
+        assert same(whole, uneven(tmp_path / name, **SECONDS, **cut), atol=1e-12)
+    assert not same(whole, uneven(tmp_path / "count"))
+    (start,) = lines(tmp_path / "whole", "start")
+    plan = BatchPlan(items=17, seed=3, batch_seconds=14.0, lengths=ToyItems(17).lengths, pool=2)
+    assert start["steps"] == plan.num_steps([1, 2]) == lines(tmp_path / "whole", "end")[0]["step"]
 
 
 def test_what_is_frozen_or_unused_stays(tmp_path):
@@ -359,3 +381,19 @@ def test_spec_lists_its_faults():
     )
     with pytest.raises(ConfigError, match="found epochs None and steps None"):
         TrainingSpec()
+    with pytest.raises(ConfigError) as caught:
+        TrainingSpec(steps=1, batch_seconds=-2, max_batch_items=0)
+    assert str(caught.value) == (
+        "max_batch_items expects 1 or more, found 0; batch_seconds expects a number above 0, found "
+        "-2; exactly one of batch_size and batch_seconds is expected, found batch_size 16 and "
+        "batch_seconds -2"
+    )
+    with pytest.raises(ConfigError, match="max_batch_items bounds batch_seconds, found none"):
+        TrainingSpec(steps=1, max_batch_items=3)
+
+
+def test_seconds_are_not_counted_of_what_is_only_read(tmp_path):
+    items = ToyItems()
+    items.hears = False
+    with pytest.raises(ConfigError, match="expect recordings, whose seconds they count"):
+        toy_fit(tmp_path, model=ToyModel(), items=items, training=SECONDS)

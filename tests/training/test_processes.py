@@ -45,7 +45,7 @@ def two_processes(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("cut", CUTS)
 def test_two_processes_learn_what_one_does(two_processes, tmp_path, cut):
-    alone = uneven(tmp_path).state_dict()
+    alone = uneven(tmp_path, **CUTS[cut][0]).state_dict()
     together = load_file(two_processes / f"{cut}.safetensors")
     for name in alone.keys() - {"passes"}:
         torch.testing.assert_close(together[name], alone[name], rtol=0, atol=1e-9)

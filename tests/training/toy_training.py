@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -47,6 +48,7 @@ class ToyItems:
         self, count: int = 20, *, pause: float = 0.0, faulty: int = -1, broken: int = -1
     ) -> None:
         self.count, self.pause, self.faulty, self.broken = count, pause, faulty, broken
+        self.lengths = np.array([1 + index % 5 for index in range(count)], np.float32)
 
     def __len__(self) -> int:
         return self.count
@@ -257,7 +259,7 @@ def uneven(out: Path, **training: Any) -> ToyModel:
 def run_processes(folder: Path) -> None:
     """On every process: the uneven run; a run with dropout, whole and interrupted; a NaN."""
     first = os.environ["RANK"] == "0"
-    models = {name: uneven(folder / name, **spec) for name, spec in CUTS.items()}
+    models = {name: uneven(folder / name, **batch, **cut) for name, (batch, cut) in CUTS.items()}
     models["whole"] = ToyModel(dropout=0.3)
     toy_fit(folder / "whole", model=models["whole"])
     try:
@@ -277,7 +279,13 @@ def run_processes(folder: Path) -> None:
     torch.distributed.destroy_process_group()
 
 
-CUTS: dict[str, dict[str, Any]] = {"one": {}, "three": {"micro_batch_size": 3}}
+SECONDS: dict[str, Any] = {"batch_size": None, "batch_seconds": 14.0, "length_pool": 2}
+CUTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "one": ({}, {}),
+    "three": ({}, {"micro_batch_size": 3}),
+    "seconds": (SECONDS, {"micro_batch_seconds": 5.0}),
+}
+"""By name, what makes a batch, and how two processes cut it."""
 
 
 if __name__ == "__main__":
