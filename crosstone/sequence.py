@@ -42,7 +42,7 @@ class Sequence:
         """The same on another device; floating values also in another type."""
         float_dtype = dtype if self.values.is_floating_point() else None
         return Sequence(
-            self.values.to(device, float_dtype, non_blocking=True),
+            self.values.to(device, non_blocking=True).to(float_dtype),
             self.mask.to(device, non_blocking=True),
         )
 

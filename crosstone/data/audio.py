@@ -95,6 +95,19 @@ def read_header(path: Path | str) -> Header:
         return header
 
 
+def count_samples(
+    path: Path | str,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    sampling_rate: int = 16000,
+) -> int:
+    """How many samples `read_audio` gives, by the header alone; raises as it does for that."""
+    header = read_header(path)
+    first, last = _stretch(Path(path), header, start, end, None)
+    return int((last - first) * sampling_rate / header.sampling_rate + 0.5)
+
+
 def measure_durations(
     paths: Sequence[Path],
     *,

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crosstone.data.audio import read_audio, read_header
+from crosstone.data.cache import Keys, StateStore, token_key
 from crosstone.data.codebook import Codes
 from crosstone.data.corpus import Corpus
+from crosstone.data.recordings import Recordings
 from crosstone.data.text import shortened, tokenise
 from crosstone.data.utterance import Utterance
 from crosstone.data.votes import vote_shares
@@ -78,10 +79,11 @@ class Item:
     """One utterance, ready to be batched."""
 
     id: str
-    audio: NDArray[np.float32] | None
+    audio: NDArray[np.floating[Any]] | None
     text: NDArray[np.int64] | None
     targets: Mapping[str, Encoded] = field(default_factory=dict)
     codes: NDArray[np.int64] | None = None
+    text_states: NDArray[np.floating[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Batch:
 
     ids: tuple[str, ...]
     audio: Padded | None
-    """Waveforms (B, N)."""
+    """Waveforms (B, N), or the states (B, T, D) of a speech encoder that heard them before."""
 
     text: Padded | None
     """Token ids (B, T)."""
@@ -104,15 +106,23 @@ class Batch:
     corruption: Mapping[str, Any] = field(default_factory=dict)
     """What is masked and by what, a nn.masking.Corruption by modality."""
 
+    text_states: Padded | None = None
+    """States (B, T, D) of a text encoder that read the ids before; the model takes them instead."""
+
     def __len__(self) -> int:
         return len(self.ids)
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "Batch":
-        """The same on another device; waveforms and values also in another float type."""
+        """The same on another device; waveforms, states and values also in another float type.
+
+        Without dtype, states that were kept in fewer bits become float32.
+        """
+        wide = dtype or torch.float32
         return dataclasses.replace(
             self,
-            audio=self.audio.to(device, dtype) if self.audio else None,
+            audio=self.audio.to(device, wide) if self.audio else None,
             text=self.text.to(device) if self.text else None,
+            text_states=self.text_states.to(device, wide) if self.text_states else None,
             targets={
                 name: target.to(device, dtype if target.is_floating_point() else None)
                 for name, target in self.targets.items()
@@ -124,7 +134,7 @@ class Batch:
     def inputs(self) -> dict[str, Any]:
         """The arguments of a task model's forward."""
         inputs: dict[str, Any] = {}
-        for name, sequence in (("audio", self.audio), ("text", self.text)):
+        for name, sequence in (("audio", self.audio), ("text", self.text_states or self.text)):
             if sequence is not None:
                 inputs[name], inputs[f"{name}_mask"] = sequence.values, sequence.mask
         for name, corruption in self.corruption.items():
@@ -142,8 +152,9 @@ def collate(items: Sequence[Item]) -> Batch:
     }
     return Batch(
         ids=tuple(item.id for item in items),
-        audio=_padded(audio, np.float32),
-        text=_padded(text, np.int64),
+        audio=_padded(audio),
+        text=_padded(text),
+        text_states=_padded([item.text_states for item in items]),
         targets=targets,
         codes=(
             Padded.pad(
@@ -156,18 +167,20 @@ def collate(items: Sequence[Item]) -> Batch:
     )
 
 
-def _padded(rows: Sequence[NDArray[Any] | None], dtype: type) -> Padded | None:
-    if all(row is None for row in rows):
+def _padded(rows: Sequence[NDArray[Any] | None]) -> Padded | None:
+    none = next((row[:0] for row in rows if row is not None), None)
+    if none is None:
         return None
-    return Padded.pad([torch.from_numpy(r if r is not None else np.zeros(0, dtype)) for r in rows])
+    return Padded.pad([torch.from_numpy(none if row is None else row) for row in rows])
 
 
 class Items:
     """The utterances of a corpus as items, by position; texts are tokenised once, at the start.
 
-    Decoded audio is kept while it fits into cache_mib. Raises CorpusError at the start for a text
-    too long and for a label nobody knows, AudioError at the access of a recording that cannot be
-    read.
+    Decoded audio is kept while it fits into cache_mib. `states`, by modality, are what an encoder
+    made of the recordings or texts before; recordings are found there by `sounds`, (N,), what tells
+    their samples. Raises CorpusError at the start for a text too long, for a label nobody knows and
+    for states that are not there, AudioError at the access of a recording that cannot be read.
     """
 
     def __init__(
@@ -184,13 +197,19 @@ class Items:
         targets: Sequence[Target] = (),
         codes: Codes | None = None,
         cache_mib: int = 1024,
+        states: Mapping[str, StateStore] | None = None,
+        sounds: Keys | None = None,
     ) -> None:
         self.corpus = corpus
-        self.hears, self.sampling_rate, self.max_seconds = hears, sampling_rate, max_seconds
-        self.hear_seconds = hear_seconds
+        self.hears, self.max_seconds, self.hear_seconds = hears, max_seconds, hear_seconds
         self.codes = codes
-        self._room = cache_mib * 2**20
-        self._cache: dict[int, NDArray[Any]] = {}
+        self.recordings = Recordings(
+            corpus,
+            sampling_rate=sampling_rate,
+            max_seconds=max_seconds,
+            hear_seconds=hear_seconds,
+            cache_mib=cache_mib,
+        )
         texts: list[tuple[str, str]] = []
         self._text_of: dict[int, int] = {}
         self._targets: list[dict[str, Encoded]] = []
@@ -217,6 +236,12 @@ class Items:
         self._refuse_too_long()
         self.lengths = self._lengths()
         """What an item costs: seconds where it is heard, else tokens, (N,)."""
+        self._states = dict(states or {})
+        self._keys = {"text": self._token_keys()}
+        if sounds is not None:
+            heard = np.array([u.audio is not None for u in corpus], bool)
+            self._keys["audio"] = np.where(heard & hears, sounds, 0)
+        self._refuse_missing()
 
     def _refuse_too_long(self) -> None:
         heard = self._heard_seconds() if self.hears else np.zeros(0)
@@ -227,6 +252,31 @@ class Items:
                 f"is what this model takes, found {len(long)} longer ({', '.join(long[:5])}"
                 f"{' …' if len(long) > 5 else ''}); split them, or hear only their beginning with "
                 f"data.hear_seconds={self.max_seconds:g}"
+            )
+
+    def _token_keys(self) -> Keys:
+        keys = np.zeros(len(self), np.int64)
+        for i, row in self._text_of.items():
+            keys[i] = token_key(self._texts[row])
+        return keys
+
+    def keys(self, modality: str) -> Keys:
+        """(N,) what tells each item's samples or tokens from others; 0 where it has none."""
+        return self._keys[modality]
+
+    def _refuse_missing(self) -> None:
+        counts = []
+        for modality, what in (("audio", "recordings"), ("text", "texts")):
+            if (store := self._states.get(modality)) is not None:
+                there = self._keys[modality] != 0
+                lacking = int((there & ~store.holds(self._keys[modality])).sum())
+                counts += [f"{lacking} of {int(there.sum())} {what}"] if lacking else []
+        if counts:
+            folder = next(iter(self._states.values())).folder.parent
+            raise CorpusError(
+                f"{self.corpus.name}: {folder} lacks the states of {' and '.join(counts)}; make "
+                "them with `crosstone cache` and this recipe's name and overrides, or train with "
+                "data.encoder_cache=null"
             )
 
     def _heard_seconds(self) -> NDArray[np.float32]:
@@ -268,42 +318,13 @@ class Items:
                 if self.codes is not None and utterance.audio
                 else None
             ),
+            text_states=self._kept("text", i) if i in self._text_of else None,
         )
 
-    def _audio(self, i: int) -> NDArray[np.float32]:
-        kept = self._cache.get(i)
-        if kept is not None:
-            return _unpacked(kept)
-        utterance = self.corpus[i]
-        path = self.corpus.audio_path(utterance)
-        assert path is not None
-        end = utterance.end
-        if self.hear_seconds is not None:
-            begin = utterance.start or 0.0
-            end = min(end or read_header(path).seconds, begin + self.hear_seconds)
-        audio = read_audio(
-            path,
-            start=utterance.start,
-            end=end,
-            sampling_rate=self.sampling_rate,
-            max_seconds=self.max_seconds,
-        )
-        packed = _packed(audio)
-        if packed.nbytes <= self._room:
-            self._room -= packed.nbytes
-            self._cache[i] = packed
-        return audio
+    def _kept(self, modality: str, i: int) -> NDArray[np.floating[Any]] | None:
+        store = self._states.get(modality)
+        return None if store is None else store[int(self._keys[modality][i])]
 
-
-def _packed(audio: NDArray[np.float32]) -> NDArray[Any]:
-    """Samples as 16-bit integers where that loses nothing, as with most files at their own rate."""
-    if np.abs(audio).max(initial=0.0) <= 1.0:
-        packed = np.clip(np.round(audio * 32_768), -32_768, 32_767).astype(np.int16)
-        if np.array_equal(_unpacked(packed), audio):
-            return packed
-    return audio
-
-
-def _unpacked(packed: NDArray[Any]) -> NDArray[np.float32]:
-    samples: NDArray[np.float32] = packed.astype(np.float32, copy=False)
-    return samples / np.float32(32_768) if packed.dtype == np.int16 else samples
+    def _audio(self, i: int) -> NDArray[np.floating[Any]]:
+        states = self._kept("audio", i)
+        return self.recordings[i] if states is None else states

@@ -1,7 +1,7 @@
 """The parts of a loss, each with the count that normalises it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from crosstone.data.batch import Batch
 from crosstone.models.task import TaskOutput
+from crosstone.sequence import Sequence as Padded
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,21 @@ def draws(seed: int, epoch: int, purpose: str, identity: str) -> np.random.Gener
     """The random numbers of one utterance in one epoch, whatever its neighbours and workers."""
     key = hashlib.blake2b(f"{seed}|{epoch}|{purpose}|{identity}".encode(), digest_size=16)
     return np.random.default_rng(int.from_bytes(key.digest(), "little"))
+
+
+def frames_of(
+    audio: Padded, num_frames: Callable[[Tensor], Tensor], min_samples: int
+) -> tuple[Tensor, int]:
+    """Frames that leave the speech encoder for each item, (B,), and for the padded batch.
+
+    audio: waveforms (B, N), of which the encoder pads shorter ones to min_samples, or states
+    (B, T, D), which are frames already. num_frames: samples (B,) → frames (B,).
+    """
+    if audio.values.ndim == 3:
+        return audio.lengths, audio.values.shape[1]
+    padded = audio.lengths.new_tensor([audio.values.shape[1]])
+    *frames, width = num_frames(torch.cat([audio.lengths, padded]).clamp(min=min_samples))
+    return torch.stack(frames), int(width)
 
 
 def nothing(output: TaskOutput) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from crosstone.data.batch import IGNORED, Batch
 from crosstone.models.task import TaskOutput
 from crosstone.nn.masking import LEARNED, Corruption
-from crosstone.objectives.base import Loss, Part, at_least_single, draws, nothing
+from crosstone.objectives.base import Loss, Part, at_least_single, draws, frames_of, nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +43,7 @@ class MaskedAudio:
         """Write the masked frames; the learned vector replaces them all."""
         if batch.audio is None or batch.codes is None:
             return batch
-        frames = self._frames(batch.audio.lengths)
-        width = int(self._frames(torch.tensor([batch.audio.values.shape[1]]))[0])
+        frames, width = frames_of(batch.audio, self.num_frames, self.min_samples)
         labelled = (batch.codes != IGNORED).sum(1)
         positions = np.zeros((len(batch), width), bool)
         for row, identity in enumerate(batch.ids):
@@ -57,9 +56,6 @@ class MaskedAudio:
             torch.from_numpy(positions), torch.full(positions.shape, LEARNED, dtype=torch.int64)
         )
         return dataclasses.replace(batch, corruption={**batch.corruption, "audio": corruption})
-
-    def _frames(self, num_samples: Tensor) -> Tensor:
-        return self.num_frames(num_samples.clamp(min=self.min_samples))
 
     def counts(self, batch: Batch) -> dict[str, float]:
         """Masked frames."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from crosstone.data.batch import Batch
 from crosstone.models.task import TaskOutput
 from crosstone.nn.masking import LEARNED, Corruption
-from crosstone.objectives.base import Loss, Part, at_least_single, draws, nothing
+from crosstone.objectives.base import Loss, Part, at_least_single, draws, frames_of, nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,7 @@ class MaskedFrames:
         """Write the masked frames and what stands in for them; LEARNED means zeros."""
         if batch.audio is None:
             return batch
-        frames = self._frames(batch.audio.lengths)
-        width = int(self._frames(torch.tensor([batch.audio.values.shape[1]]))[0])
+        frames, width = frames_of(batch.audio, self.num_frames, self.min_samples)
         positions = np.zeros((len(batch), width), bool)
         replacement = np.full((len(batch), width), LEARNED, np.int64)
         draw = draw_segments if self.style == "paper" else draw_overlapping
@@ -63,9 +62,6 @@ class MaskedFrames:
             )
         corruption = Corruption(torch.from_numpy(positions), torch.from_numpy(replacement))
         return dataclasses.replace(batch, corruption={**batch.corruption, "audio": corruption})
-
-    def _frames(self, num_samples: Tensor) -> Tensor:
-        return self.num_frames(num_samples.clamp(min=self.min_samples))
 
     def counts(self, batch: Batch) -> dict[str, float]:
         """Masked frames."""

@@ -14,6 +14,7 @@ import soxr
 from crosstone.data.audio import (
     AudioFault,
     audio_blocks,
+    count_samples,
     measure_durations,
     read_audio,
     read_header,
@@ -88,6 +89,16 @@ def test_a_stretch_is_what_lies_between_start_and_end(tmp_path, name):
     np.testing.assert_allclose(stretch[500:-500], whole[20500:27500], atol=0.02)
     assert len(read_audio(path, start=2.5)) == pytest.approx(RATE // 2, abs=1)
     assert len(read_audio(path, end=3.05)) == len(whole)  # rounded by its corpus
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 44100])
+def test_samples_are_counted_by_the_header(tmp_path, rate):
+    path = save(tmp_path / "a.wav", tone(), rate)
+    seconds = RATE / rate
+    for stretch in ({}, {"start": 0.123}, {"start": 0.1, "end": 0.4567 * seconds}):
+        for wanted in (16000, 22050):
+            found = count_samples(path, **stretch, sampling_rate=wanted)
+            assert found == len(read_audio(path, **stretch, sampling_rate=wanted))
 
 
 def test_overshoot_is_clipped_and_another_scale_refused(tmp_path):

@@ -9,6 +9,7 @@ import soundfile
 import torch
 
 from crosstone.data.batch import IGNORED, Item, Items, Target, collate
+from crosstone.data.cache import ShardWriter, StateStore
 from crosstone.data.codebook import Codes
 from crosstone.data.corpus import Corpus, Source, Utterance
 from crosstone.data.text import train_tokenizer
@@ -32,6 +33,27 @@ def test_collate_pads_and_tells_what_is_real() -> None:
     assert moved.audio is not None
     assert moved.audio.values.dtype == torch.float64
     assert moved.targets["x"].dtype == torch.int64
+
+
+def test_states_stand_in_for_what_was_heard_and_read() -> None:
+    frames, words = np.ones((4, 3), np.float16), np.ones((2, 5), np.float16)
+    items = [
+        Item("a", frames, np.array([0, 2]), text_states=words),
+        Item("b", None, np.array([0, 7, 2]), text_states=np.ones((3, 5), np.float16)),
+        Item("c", frames[:1], None),
+    ]
+    batch = collate(items)
+    assert batch.audio is not None
+    assert batch.audio.values.shape == (3, 4, 3)
+    assert batch.audio.lengths.tolist() == [4, 0, 1]
+    moved = batch.to(torch.device("cpu"))
+    inputs = moved.inputs()
+    assert inputs["audio"].dtype == inputs["text"].dtype == torch.float32
+    assert inputs["text"].shape == (3, 3, 5)
+    assert inputs["text_mask"].sum(1).tolist() == [2, 3, 0]
+    assert moved.text is not None
+    assert moved.text.values[1].tolist() == [0, 7, 2]  # still there, to be predicted
+    assert batch.to(torch.device("cpu"), torch.float64).inputs()["text"].dtype == torch.float64
 
 
 def test_a_modality_that_no_item_has_is_absent() -> None:
@@ -75,7 +97,7 @@ def test_items_carry_what_the_model_takes(corpus: Corpus) -> None:
     assert b.codes is not None and b.codes.tolist() == [3]  # noqa: PT018
     kept = items[0].audio
     assert kept is not None and np.array_equal(kept, a.audio)  # noqa: PT018
-    assert items._cache[0].dtype == np.int16
+    assert items.recordings._kept[0].dtype == np.int16
     view = Items(corpus.select([1]), codes=codes)
     assert view[0].codes is not None and view[0].codes.tolist() == [3]  # noqa: PT018
     assert Items(corpus.select([0, 2]), tokenizer=tokenizer, hears=False)[0].audio is None
@@ -83,7 +105,33 @@ def test_items_carry_what_the_model_takes(corpus: Corpus) -> None:
         Items(corpus)
     uncached = Items(corpus.select([0]), cache_mib=0)
     assert np.array_equal(uncached[0].audio, a.audio)
-    assert not uncached._cache
+    assert not uncached.recordings._kept
+
+
+def test_items_hand_over_states_and_refuse_what_is_missing(corpus: Corpus, tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(["the cat", "a dog"] * 9, 280)
+    sounds = np.array([11, -5, 0])
+    plain = Items(corpus, tokenizer=tokenizer, sounds=sounds)
+    assert plain.keys("audio").tolist() == [11, -5, 0]
+    assert (plain.keys("text") != 0).tolist() == [True, False, True]
+    stores = {}
+    for modality, left_out in (("audio", 1), ("text", 2)):
+        made_by = {"modality": modality, "width": 2, "dtype": "float16"}
+        writer = ShardWriter(tmp_path, made_by)
+        for i, key in enumerate(plain.keys(modality).tolist()):
+            if key and i != left_out:
+                writer.add(key, np.full((3, 2), i, np.float32))
+        writer.flush()
+        stores[modality] = StateStore(tmp_path, made_by)
+    options = {"tokenizer": tokenizer, "sounds": sounds, "states": stores}
+    said = r"lacks the states of 1 of 2 recordings and 1 of 2 texts; make them with `crosstone cac"
+    with pytest.raises(CorpusError, match=said):
+        Items(corpus, **options)
+    (item,) = Items(corpus.select([0]), **{**options, "sounds": sounds[:1]})
+    assert item.audio is not None
+    assert item.text_states is not None
+    assert item.audio.shape == item.text_states.shape == (3, 2)
+    assert item.text is not None
 
 
 def test_audio_that_16_bits_cannot_hold_is_kept_whole(corpus: Corpus) -> None:
@@ -92,7 +140,7 @@ def test_audio_that_16_bits_cannot_hold_is_kept_whole(corpus: Corpus) -> None:
     items = Items(corpus.select([0]))
     first, again = items[0].audio, items[0].audio
     assert first is not None and np.array_equal(first, again)  # noqa: PT018
-    assert items._cache[0].dtype == np.float32
+    assert items.recordings._kept[0].dtype == np.float32
 
 
 def test_labels_nobody_knows_are_refused(corpus: Corpus) -> None:

@@ -1,5 +1,6 @@
 """What is masked and by what: the described statistics, and independence of everything else."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -13,8 +14,9 @@ from crosstone.data.batch import IGNORED, Batch, Item, collate
 from crosstone.models import CMTModel, HeadSpec
 from crosstone.models.task import build_task
 from crosstone.nn.masking import LEARNED
-from crosstone.objectives import MaskedAudio, MaskedText, Objectives
+from crosstone.objectives import MaskedAudio, MaskedFrames, MaskedText, Objectives
 from crosstone.objectives.masked_audio import draw_spans
+from crosstone.sequence import Sequence as Padded
 
 SPECIAL = frozenset({0, 1, 2, 3, 4})
 
@@ -130,6 +132,23 @@ def test_padding_and_unlabelled_frames_are_never_masked() -> None:
     assert corruption.positions.shape == (2, 50)
     assert not corruption.positions[1, 20:].any()
     assert corruption.positions[1].any()
+
+
+def test_states_are_masked_as_their_waveforms_are() -> None:
+    batch = audio_batch([5000, 2050, 30])
+    assert batch.audio is not None
+    states = Padded.pad([torch.ones(n, 4) for n in (50, 20, 1)])
+    cached = dataclasses.replace(batch, audio=states)
+    frames = MaskedFrames(
+        head="audio_frames", num_frames=lambda n: n // 100, min_samples=100, probability=0.5
+    )
+    codes = dataclasses.replace(masked_audio(), min_samples=100)
+    for objective in (codes, frames):
+        found, wanted = (objective.corrupt(b, seed=0, epoch=1) for b in (cached, batch))
+        for name in ("positions", "replacement"):
+            assert torch.equal(
+                getattr(found.corruption["audio"], name), getattr(wanted.corruption["audio"], name)
+            )
 
 
 def test_counts_are_known_before_the_forward_pass(
