@@ -62,6 +62,7 @@ for command in (
     stages.pretrain,
     stages.adapt,
     stages.finetune,
+    models.import_,
     models.evaluate,
     results.score,
     results.audit,
@@ -70,7 +71,7 @@ for command in (
     models.card,
     models.predict,
 ):
-    app.command()(command)
+    app.command(command.__name__.rstrip("_"))(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

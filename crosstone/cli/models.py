@@ -1,4 +1,4 @@
-"""The verbs that ask a trained model: evaluate, predict."""
+"""The verbs that take a model in, and those that ask a trained one: import, evaluate, predict."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,46 @@ import typer
 
 from crosstone.cli.progress import bars
 from crosstone.errors import CrosstoneError
+
+
+def import_(
+    source: Annotated[
+        str, typer.Argument(help="ctal, vq-wav2vec, bert-kmeans, hubert-head, mult or jbls.")
+    ],
+    file: Annotated[Path, typer.Argument(help="The released file, or a .safetensors of it.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; of hubert-head a file.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(help="What the file does not say, as in num_heads=8."),
+    ] = None,
+    dictionary: Annotated[
+        Path | None, typer.Option(help="fairseq's dictionary: bert-kmeans, hubert-head.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(help="Folder: of ctal its vocab.json, of bert-kmeans an imported vq-wav2vec."),
+    ] = None,
+) -> None:
+    """Turn weights that others released into a model folder; nothing in their file is run."""
+    from crosstone.runs.imports import import_weights
+
+    report = import_weights(
+        source,
+        file,
+        out,
+        overrides=overrides or [],
+        dictionary=dictionary,
+        tokenizer=tokenizer,
+    )
+    typer.echo(f"{report.out}: {report.num_parameters:,} parameters, {report.mapped} tensors taken")
+    reasons: dict[str, list[str]] = {}
+    for key, why in report.ignored.items():
+        reasons.setdefault(why, []).append(key)
+    for why, keys in reasons.items():
+        more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+        typer.echo(f"left out: {', '.join(keys[:3])}{more} ({why})")
+    for note in report.notes:
+        typer.echo(f"note: {note}")
 
 
 def evaluate(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import ByteLevelBPETokenizer
+from tokenizers import ByteLevelBPETokenizer, Regex, normalizers
 from tokenizers.processors import RobertaProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -30,9 +30,16 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
         special_tokens=list(SPECIAL_TOKENS),
         show_progress=False,
     )
-    trained.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    return _of_roberta_form(trained)
+
+
+def _of_roberta_form(bpe: ByteLevelBPETokenizer) -> PreTrainedTokenizerFast:
+    """A byte-level BPE with RoBERTa's special tokens around a text, where its vocabulary has them;
+    no blank before the first word."""
+    ends = (("</s>", bpe.token_to_id("</s>")), ("<s>", bpe.token_to_id("<s>")))
+    bpe.post_processor = RobertaProcessing(*ends, add_prefix_space=False)
     return PreTrainedTokenizerFast(
-        tokenizer_object=trained._tokenizer,
+        tokenizer_object=bpe._tokenizer,
         bos_token="<s>",
         cls_token="<s>",
         eos_token="</s>",
@@ -44,9 +51,17 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 
 
 def load_tokenizer(source: Path | str) -> Any:
-    """The tokenizer of a folder, run or hub id; CheckpointError where there is none."""
+    """The tokenizer of a folder, run or hub id; CheckpointError where there is none.
+
+    A folder of bare vocab.json and merges.txt is a byte-level BPE of RoBERTa's form.
+    """
     if (Path(source) / "model").is_dir():
         source = Path(source) / "model"
+    folder = Path(source)
+    bare = [folder / "vocab.json", folder / "merges.txt"]
+    complete = ("tokenizer.json", "tokenizer_config.json", "config.json")
+    if all(f.is_file() for f in bare) and not any((folder / name).is_file() for name in complete):
+        return _bare_tokenizer(*bare)
     try:
         return AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
@@ -55,6 +70,37 @@ def load_tokenizer(source: Path | str) -> Any:
             f"{source}: no tokenizer can be loaded from here ({reason}); name a folder or hub id "
             "that holds tokenizer.json"
         ) from error
+
+
+def _bare_tokenizer(vocabulary: Path, merges: Path) -> PreTrainedTokenizerFast:
+    try:
+        bpe = ByteLevelBPETokenizer.from_file(str(vocabulary), str(merges))
+    except Exception as error:  # tokenizers raises its own bare Exception
+        raise CheckpointError(f"{vocabulary.parent}: no byte-level BPE ({error})") from error
+    missing = [token for token in SPECIAL_TOKENS if bpe.token_to_id(token) is None]
+    if missing:
+        raise CheckpointError(
+            f"{vocabulary}: expected RoBERTa's special tokens, found no {', '.join(missing)}; give "
+            "a folder with tokenizer.json"
+        )
+    return _of_roberta_form(bpe)
+
+
+def without_case(tokenizer: Any) -> Any:
+    """The tokenizer, made to read lower-cased words without . , ? and !, as CTAL's code does.
+
+    One that normalises in its own way stays as it is.
+    """
+    if tokenizer.backend_tokenizer.normalizer is None:
+        tokenizer.backend_tokenizer.normalizer = normalizers.Sequence(
+            [
+                normalizers.Lowercase(),
+                normalizers.Replace(Regex("[.,?!]"), " "),
+                normalizers.Replace(Regex(r"\s+"), " "),
+                normalizers.Strip(),
+            ]
+        )
+    return tokenizer
 
 
 def tokenise(

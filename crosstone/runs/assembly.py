@@ -25,7 +25,12 @@ from crosstone.models.towers import audio_tower, from_encoders, text_tower
 from crosstone.objectives import Objectives
 from crosstone.runs.codes import stages_of_codebook
 from crosstone.runs.objectives import fill_heads, heads_of, objectives_of
-from crosstone.runs.provenance import Stage, stages_of_encoders, stages_of_model
+from crosstone.runs.provenance import (
+    Stage,
+    stages_of_encoders,
+    stages_of_head,
+    stages_of_model,
+)
 from crosstone.runs.recipe import SOFT, ModelSpec, Recipe
 
 
@@ -82,14 +87,16 @@ def assemble(recipe: Recipe, corpus: Corpus, init: Path | None, seed: int) -> As
 
 
 def earlier_stages(recipe: Recipe, init: Path | None) -> list[Stage]:
-    """What the stages before this one have seen, those of its encoders and of its codebook
-    included."""
+    """What the stages before this one have seen, those of its encoders, of its codebook and of an
+    imported head included."""
     spec, masked = recipe.model, recipe.objectives.masked_audio
     if init is not None:
         stages = stages_of_model(init)
     else:
         stages = stages_of_encoders([spec.audio_encoder, spec.text_encoder])
     made = stages_of_codebook(Codebook.load(masked.codebook)) if masked is not None else []
+    if masked is not None and masked.init is not None:
+        made += stages_of_head(masked.init)
     known = [dict(stage.facts) for stage in stages]
     return stages + [stage for stage in made if dict(stage.facts) not in known]
 

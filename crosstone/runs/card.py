@@ -19,7 +19,7 @@ from crosstone.reports.wording import (
     remarks,
     selection_rule,
 )
-from crosstone.runs.provenance import stages_of_model
+from crosstone.runs.provenance import IMPORT, describe_import, stages_of_model
 from crosstone.runs.runset import run_set_of
 from crosstone.scoring.score import read_facts
 
@@ -96,7 +96,8 @@ def _is_of_others(document: Mapping[str, Any]) -> bool:
 
 def _pipeline(config: TaskConfig) -> str | None:
     """The hub's name of what the model does; None where it has none."""
-    if all(fields["kind"] != "classification" for fields in (config.heads or {}).values()):
+    of_classes = ("classification", "one_vs_rest")
+    if all(fields["kind"] not in of_classes for fields in (config.heads or {}).values()):
         return None
     hears = any("audio" in kind for kind in config.heard or [])
     return "audio-classification" if hears else "text-classification"
@@ -129,7 +130,7 @@ def _front_matter(
         library_name="crosstone",
         pipeline_tag=pipeline,
         tags=["crosstone", "speech", "audio-text", *sorted(config.heads or {})],
-        datasets=sorted({str(stage["corpus"]) for stage in stages}),
+        datasets=sorted({str(s["corpus"]) for s in stages if s["stage"] != IMPORT}),
         base_model=_released_encoders(stages) or None,
         model_name="crosstone model",
         eval_results=results or None,
@@ -161,7 +162,10 @@ def _sections(
     yield "\n".join(_abilities(config, heads))
     compares = any(head.kind == "speakers" for head in heads.values())
     yield "## Use\n\n" + (_COMPARING if compares else _ANSWERING.format(_call(config.heard or [])))
-    yield "## What it has seen\n\n" + "\n".join(_data_table(stages))
+    yield "## What it has seen"
+    yield from (describe_import(stage) for stage in stages if stage["stage"] == IMPORT)
+    if (trained := [s for s in stages if s["stage"] != IMPORT]) or not stages:
+        yield "\n".join(_data_table(trained))
     if encoders := _released_encoders(stages):
         yield (
             f"It began with {enumerate_words(encoders)}; what those have seen stands on their own "
@@ -194,7 +198,7 @@ def _abilities(config: TaskConfig, heads: Mapping[str, HeadSpec]) -> Iterable[st
     heard = [kinds.get(kind, kind) for kind in config.heard or []]
     yield f"It was trained on {enumerate_words(heard) if heard else 'inputs it does not name'}."
     for name, head in heads.items():
-        if head.kind == "classification":
+        if head.kind in ("classification", "one_vs_rest"):
             yield f"- `{name}`: one of {enumerate_words(head.labels)}."
         elif head.kind == "regression":
             yield f"- `{name}`: a number on the scale of its training labels."

@@ -1,5 +1,6 @@
 """What the stages of a model, and those of its encoders, have seen."""
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from crosstone.data.corpus import Corpus
@@ -16,6 +18,10 @@ from crosstone.models.towers import encoder_folder
 
 SEEN = "seen.safetensors"
 """File of a model folder: for each entry of its history the fingerprints of what was seen."""
+IMPORT = "import"
+"""Stage name of weights that others released, whose past is not known here."""
+IMPORT_FILE = "import.json"
+"""File of an imported encoder's folder: its history."""
 CODEBOOK = "codebook"
 """Stage name of a codebook, which hears and does not read labels."""
 _NONE: NDArray[np.int64] = np.empty(0, np.int64)
@@ -100,15 +106,68 @@ def stage_of(
     return Stage(facts, np.unique(fingerprints), np.unique(chose), said[said != 0])
 
 
+def import_stage(source: str, what: str, name: str, sha256: str) -> Stage:
+    """The entry of weights that others released.
+
+    source: as `crosstone import` calls it; what: model, encoder or head; name and hash of the file.
+    """
+    facts = {
+        "stage": IMPORT,
+        "corpus": source,
+        "hash": sha256[:16],
+        "imported": what,
+        "file": name,
+        "sha256": sha256,
+        "url": "",
+        "licence": "",
+        "utterances": 0,
+        "groups": [],
+        "speakers": [],
+        "encoders": {},
+        "transductive": False,
+        "selection": None,
+        "seed": None,
+    }
+    return Stage(facts, _NONE)
+
+
+def describe_import(facts: Mapping[str, Any]) -> str:
+    """A sentence on an imported stage."""
+    return (
+        f"The {facts['imported']} was imported from {facts['corpus']}, file {facts['file']}, "
+        f"sha256 {facts['sha256']}; what it has seen is what its authors say and is not checked "
+        "here."
+    )
+
+
 def stages_of_model(folder: Path) -> list[Stage]:
     """The past of a crosstone model; raises CheckpointError where the folder holds none."""
     return _stages(read_task_config(folder), folder)
 
 
 def stages_of_encoders(sources: Iterable[str | None]) -> list[Stage]:
-    """The past of crosstone encoders; a built-in or released one brings none."""
-    found = [encoder_folder(source) for source in dict.fromkeys(sources) if source is not None]
-    return [stage for place in found if place is not None for stage in _stages(*place)]
+    """The past of crosstone encoders and of imported ones; a built-in one, or one of Hugging
+    Face's, brings none."""
+    stages: list[Stage] = []
+    for source in dict.fromkeys(sources):
+        if source is None:
+            continue
+        if (place := encoder_folder(source)) is not None:
+            stages += _stages(*place)
+        elif (path := Path(source) / IMPORT_FILE).is_file():
+            history = json.loads(path.read_text(encoding="utf-8"))["history"]
+            stages += [Stage(facts, _NONE) for facts in history]
+    return stages
+
+
+def stages_of_head(path: Path | str) -> list[Stage]:
+    """The past of an imported head's file; nothing where it says none or is no such file."""
+    try:
+        with safe_open(path, "numpy") as file:
+            history = json.loads((file.metadata() or {}).get("history", "[]"))
+    except (OSError, SafetensorError):  # whoever takes its weights says what is wrong
+        return []
+    return [Stage(facts, _NONE) for facts in history]
 
 
 def _stages(config: TaskConfig, folder: Path) -> list[Stage]:

@@ -155,14 +155,13 @@ def _speech_bert(
 def _fields(file: ForeignFile, renamed: Renamed, options: BertKmeansOptions) -> dict[str, Any]:
     """Fields of RobertaConfig, by the shapes and by what the file was trained with."""
     weights, said = renamed.weights, file.arguments
-    words = weights.get("embeddings.word_embeddings.weight")
-    places = weights.get("embeddings.position_embeddings.weight")
-    inner = weights.get("encoder.layer.0.intermediate.dense.weight")
-    if words is None or places is None or inner is None:
-        raise CheckpointError(
-            f"{file.path}: expected a RoBERTa of fairseq (decoder.sentence_encoder.embed_tokens, "
-            f"embed_positions, layers.0.fc1), found {', '.join(list(file.state)[:3])} …"
-        )
+    names = (
+        "embeddings.word_embeddings.weight",
+        "embeddings.position_embeddings.weight",
+        "encoder.layer.0.intermediate.dense.weight",
+    )
+    renamed.require(names, file.path)
+    words, places, inner = (weights[name] for name in names)
     width = words.shape[1]
     # fairseq has no token types: a row of zeros adds nothing
     weights["embeddings.token_type_embeddings.weight"] = torch.zeros(1, width)

@@ -12,7 +12,7 @@ from crosstone.errors import CheckpointError, ConfigError
 from crosstone.models.builtin import BUILTIN_AUDIO
 from crosstone.models.convert.imported import Companions, HeadOptions, Imported
 from crosstone.models.convert.reading import ForeignFile, state_in
-from crosstone.models.convert.table import Table, num_layers, rename
+from crosstone.models.convert.table import Renamed, Table, num_layers, rename
 from crosstone.models.ctal import CTALConfig, CTALModel
 from crosstone.models.task import HeadSpec, build_task
 
@@ -124,7 +124,7 @@ def convert_ctal(file: ForeignFile, options: CTALOptions, companions: Companions
     for field_name in ("audio_attention", "orthogonality"):
         if (value := getattr(options, field_name)) is not None:
             asked[field_name] = value
-    fields = _sizes(file, weights, said, options)
+    fields = _sizes(file, renamed, said, options)
     try:
         config = CTALConfig(as_published=options.as_published, **asked, **fields)
         model = build_task(CTALModel(config), heads, heard=["audio+text"])
@@ -170,7 +170,7 @@ def _outputs(weights: Mapping[str, Tensor]) -> str:
 
 def _sizes(
     file: ForeignFile,
-    weights: Mapping[str, Tensor],
+    renamed: Renamed,
     said: Mapping[str, Mapping[str, Any]],
     options: CTALOptions,
 ) -> dict[str, Any]:
@@ -184,9 +184,8 @@ def _sizes(
         "positions": "backbone.embeddings.positions.weight",
         "inner": "backbone.audio_blocks.0.expand.weight",
     }
-    missing = [TABLE.their_name(name) for name in places.values() if name not in weights]
-    if missing:
-        raise CheckpointError(f"{file.path}: does not fit: missing {', '.join(missing)}")
+    renamed.require(places.values(), file.path)
+    weights = renamed.weights
     shapes = {name: tuple(weights[place].shape) for name, place in places.items()}
     width = shapes["words"][1]
     text, audio = said.get("semantic") or {}, said.get("acoustic") or {}

@@ -19,7 +19,7 @@ class Imported:
     """A foreign file in our form."""
 
     result: PreTrainedModel | Mapping[str, Tensor]
-    """A model with its weights, or the few tensors of one head."""
+    """A task model or an encoder with its weights, or the few tensors of one head."""
 
     mapped: int
     """How many of the file's tensors were taken."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
-from crosstone.errors import CheckpointError, ConfigError
+from crosstone.errors import ConfigError
 from crosstone.models.convert.imported import Companions, HeadOptions, Imported
 from crosstone.models.convert.reading import ForeignFile
 from crosstone.models.convert.table import Table, num_layers, rename
@@ -53,8 +53,7 @@ def convert_jbls(file: ForeignFile, options: JBLSOptions, companions: Companions
     """A task model that takes the states of both encoders, given directly."""
     renamed = rename(file.state, TABLE)
     weights = renamed.weights
-    if "head.weight" not in weights:
-        raise CheckpointError(f"{file.path}: does not fit: missing head.out_proj.weight")
+    renamed.require(["head.weight"], file.path)
     widths = _widths(weights, options)
     layers = num_layers(weights, r"backbone\.text_layers\.(\d+)\.")
     fields = {"fusion": "shallow"}

@@ -78,14 +78,12 @@ def convert_mult(file: ForeignFile, options: MulTOptions, companions: Companions
             "each memory is as wide as two cross-modal outputs, so that what is left without "
             "vision is no network that was trained; train one without its vision branches"
         )
-    if not {"proj_a.weight", "proj_l.weight", "out_layer.weight"} <= set(state):
-        missing = {"proj_a.weight", "proj_l.weight", "out_layer.weight"} - set(state)
-        raise CheckpointError(f"{file.path}: does not fit: missing {', '.join(sorted(missing))}")
     renamed = rename(state, TABLE)
     weights = renamed.weights
+    projections = {side: f"backbone.{side}_projection.weight" for side in ("audio", "text")}
+    renamed.require([*projections.values(), "head.weight"], file.path)
     fields: dict[str, int] = {}
-    for side in ("audio", "text"):
-        key = f"backbone.{side}_projection.weight"
+    for side, key in projections.items():
         width, features, kernel = weights[key].shape
         fields |= {f"{side}_features": features, f"{side}_kernel": kernel, "width": width}
         if features == width:

@@ -138,8 +138,9 @@ def _refused(reason: str) -> str:
     found = _NEEDED.search(reason.rpartition("WeightsUnpickler error:")[2])
     if found is None:
         return (
-            "expected weights and plain values, found a pickle that cannot be read without running "
-            "it; where it was made, save the weights alone (torch.save(model.state_dict(), FILE))"
+            "expected weights and plain values, found something else, or a pickle that is not read "
+            "without running it; where it was made, save the weights alone "
+            "(torch.save(model.state_dict(), FILE))"
         )
     needed = found[1].rstrip(".")
     remedy = "where it was made, save the weights alone (torch.save(model.state_dict(), FILE))"

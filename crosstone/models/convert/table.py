@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from crosstone.errors import CheckpointError
 
 _GROUP = re.compile(r"\(([^()?][^()]*)\)")
-_CHOICE = re.compile(r"\(\?:([^()|]*)[^()]*\)")
+_CHOICE = re.compile(r"\(\?(?::([^()|]*)|!)[^()]*\)")
 _REFERENCE = re.compile(r"\\(\d)")
 _SHOWN = 60
 """Keys of each fault that a message names; beyond that it counts them."""
@@ -48,7 +48,7 @@ class Table:
                     filled = pattern
                     for number in sorted(values):
                         filled = _GROUP.sub(values[number], filled, count=1)
-                    return _CHOICE.sub(r"\1", filled).replace("\\.", ".")
+                    return _CHOICE.sub(lambda choice: choice[1] or "", filled).replace("\\.", ".")
         return ours
 
 
@@ -96,27 +96,41 @@ class Renamed:
         self.check({_moved(k, back): tuple(v.shape) for k, v in module.named_parameters()}, where)
         module.load_state_dict(inside, strict=False)
 
+    def require(self, names: Iterable[str], where: object) -> None:
+        """Raise CheckpointError unless the weights that tell the sizes are there; it lists the
+        unexpected keys too."""
+        if missing := [name for name in names if name not in self.weights]:
+            self._refuse(missing, {}, where)
+
     def check(self, expected: Mapping[str, tuple[int, ...]], where: object) -> None:
         """Raise CheckpointError unless names and shapes are exactly these."""
-        missing = dict.fromkeys(self.table.their_name(k) for k in expected if k not in self.weights)
-        surplus = dict.fromkeys(self.theirs.get(k, k) for k in self.weights if k not in expected)
-        misshapen = [
-            f"{self.theirs.get(k, k)} (expected {expected[k]}, found {tuple(v.shape)})"
+        missing = [name for name in expected if name not in self.weights]
+        surplus = {self.theirs.get(k, k): "" for k in self.weights if k not in expected}
+        misshapen = {
+            self.theirs.get(k, k): f" (expected {expected[k]}, found {tuple(v.shape)})"
             for k, v in self.weights.items()
             if k in expected and tuple(v.shape) != expected[k]
-        ]
-        faults = [
-            f"{said} {_listed(keys)}"
-            for said, keys in (
-                ("missing", [*missing]),
-                ("unexpected", [*surplus, *self.unexpected]),
-                ("of another shape", misshapen),
-                ("not the same", self.differing),
-            )
-            if keys
-        ]
-        if faults:
-            raise CheckpointError(f"{where}: does not fit: {'; '.join(faults)}")
+        }
+        if missing or surplus or misshapen or self.unexpected or self.differing:
+            self._refuse(missing, surplus, where, misshapen)
+
+    def _refuse(
+        self,
+        missing: Iterable[str],
+        surplus: Iterable[str],
+        where: object,
+        misshapen: Mapping[str, str] | None = None,
+    ) -> NoReturn:
+        lists = {
+            "missing": [*dict.fromkeys(self.table.their_name(name) for name in missing)],
+            "unexpected": [*surplus, *self.unexpected],
+            "of another shape": [key + shapes for key, shapes in (misshapen or {}).items()],
+            "not the same": self.differing,
+        }
+        faults = [f"{said} {_listed(keys)}" for said, keys in lists.items() if keys]
+        raise CheckpointError(
+            f"{where}: does not fit: {'; '.join(faults)}; is it a whole file of this source?"
+        )
 
 
 def rename(state: Mapping[str, Tensor], table: Table) -> Renamed:

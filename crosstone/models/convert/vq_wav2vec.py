@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
-from torch import Tensor
 
 from crosstone.errors import CheckpointError, ConfigError
 from crosstone.models.convert.imported import Companions, Imported
 from crosstone.models.convert.reading import ForeignFile
-from crosstone.models.convert.table import Table, num_layers, rename
+from crosstone.models.convert.table import Renamed, Table, num_layers, rename
 from crosstone.nn.quantizer import VQWav2VecConfig, VQWav2VecModel
 
 TABLE = Table(
@@ -68,11 +67,7 @@ def convert_vq_wav2vec(
     """The tokenizer of a vq-wav2vec; how codewords are shared is told by their shape."""
     renamed = rename(file.state, TABLE)
     weights = renamed.weights
-    if "convolutions.0.weight" not in weights:
-        raise CheckpointError(
-            f"{file.path}: expected fairseq's vq-wav2vec (feature_extractor.conv_layers), found "
-            f"{', '.join(list(file.state)[:3])} …"
-        )
+    renamed.require(["convolutions.0.weight", "norms.0.weight"], file.path)
     if "quantizer.codewords" not in weights:
         raise CheckpointError(
             f"{file.path}: does not fit: missing vector_quantizer.embedding (k-means) or "
@@ -80,14 +75,14 @@ def convert_vq_wav2vec(
         )
     said = file.arguments
     config = {
-        "conv_layers": _convolutions(file, weights, options),
+        "conv_layers": _convolutions(file, renamed, options),
         "activation": options.activation or said.get("activation", "gelu"),
         "log_compression": _first(options.log_compression, said.get("log_compression"), False),
         "skip_connections": _first(
             options.skip_connections, said.get("skip_connections_feat"), False
         ),
         "residual_scale": _first(options.residual_scale, said.get("residual_scale"), 0.5),
-        **_quantizer(file, weights, options),
+        **_quantizer(file, renamed, options),
     }
     try:
         model = VQWav2VecModel(VQWav2VecConfig(**config))
@@ -103,16 +98,16 @@ def _first(*values: Any) -> Any:
 
 
 def _convolutions(
-    file: ForeignFile, weights: dict[str, Tensor], options: VQWav2VecOptions
+    file: ForeignFile, renamed: Renamed, options: VQWav2VecOptions
 ) -> list[list[int]]:
     """(width, kernel, stride) of each layer, strides from whoever says them."""
+    weights = renamed.weights
     count = num_layers(weights, r"convolutions\.(\d+)\.weight")
-    found = [weights.get(f"convolutions.{i}.weight") for i in range(count)]
-    shapes = [(t.shape[0], t.shape[2]) for t in found if t is not None and t.ndim == 3]
+    names = [f"convolutions.{i}.weight" for i in range(count)]
+    renamed.require(names, file.path)
+    shapes = [(t.shape[0], t.shape[2]) for t in map(weights.__getitem__, names) if t.ndim == 3]
     if len(shapes) != count:
-        missing = [f"feature_extractor.conv_layers.{i}.0.weight" for i in range(count)]
-        missing = [k for k, t in zip(missing, found, strict=True) if t is None or t.ndim != 3]
-        raise CheckpointError(f"{file.path}: does not fit: missing {', '.join(missing)}")
+        raise CheckpointError(f"{file.path}: expected convolutions of three axes, found others")
     strides = list(options.strides or _said_strides(file, shapes))
     if len(strides) != count:
         raise ConfigError(
@@ -137,10 +132,9 @@ def _said_strides(file: ForeignFile, shapes: list[tuple[int, int]]) -> list[int]
     )
 
 
-def _quantizer(
-    file: ForeignFile, weights: dict[str, Tensor], options: VQWav2VecOptions
-) -> dict[str, Any]:
+def _quantizer(file: ForeignFile, renamed: Renamed, options: VQWav2VecOptions) -> dict[str, Any]:
     """Kind, groups and codewords, by the shapes."""
+    weights = renamed.weights
     codewords = weights["quantizer.codewords"]
     if codewords.ndim != 3:
         raise CheckpointError(
@@ -148,11 +142,8 @@ def _quantizer(
         )
     vector_width = codewords.shape[2]
     if "vector_quantizer.embedding" in file.state:
-        width = weights["norms.0.weight"].shape[0]
-        projection = weights.get("quantizer.projection.weight")
-        if projection is not None:
-            width = projection.shape[0]
-        groups = width // vector_width
+        renamed.require(["quantizer.projection.weight"], file.path)
+        groups = weights["quantizer.projection.weight"].shape[0] // vector_width
         return {
             "quantizer": "kmeans",
             "num_groups": groups,
@@ -160,14 +151,11 @@ def _quantizer(
             "combine_groups": codewords.shape[1] == 1 and groups > 1,
         }
     depth = num_layers(weights, r"quantizer\.layers\.(\d+)\.")
-    last = weights.get(f"quantizer.layers.{depth - 1}.bias")
-    if last is None:
-        raise CheckpointError(
-            f"{file.path}: does not fit: missing vector_quantizer.weight_proj.{depth - 1}.bias"
-        )
+    last = f"quantizer.layers.{max(depth - 1, 0)}.bias"
+    renamed.require([last], file.path)
     said = file.arguments
     groups = int(_first(options.num_groups, said.get("vq_groups"), 2))
-    num_codes = last.shape[0] // groups
+    num_codes = weights[last].shape[0] // groups
     return {
         "quantizer": "gumbel",
         "num_groups": groups,
