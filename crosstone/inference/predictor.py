@@ -30,6 +30,10 @@ class Prediction:
     probabilities: dict[str, float] | None = None
     """By class, summing to one; None for a value."""
 
+    heads: dict[str, float] | None = None
+    """By class, that it is of that class and not of the rest, where each class has such a two-way
+    head of its own; None where it has not."""
+
     value: float | None = None
     """The score, on the training labels' scale; None for classes."""
 
@@ -44,7 +48,8 @@ class Prediction:
         """Plain JSON values, without what does not apply."""
         answer: dict[str, Any] = {"id": self.id, "used": list(self.used)}
         if self.probabilities is not None:
-            return {**answer, "label": self.label, "probabilities": self.probabilities}
+            answer |= {"label": self.label, "probabilities": self.probabilities}
+            return answer | ({"heads": self.heads} if self.heads is not None else {})
         return {**answer, "value": self.value}
 
 
@@ -187,20 +192,38 @@ class Predictor:
     def _read(self, batch: Batch, logits: Tensor) -> list[Prediction]:
         heard = batch.audio.mask.any(1).tolist() if batch.audio else [False] * len(batch)
         read = batch.text.mask.any(1).tolist() if batch.text else [False] * len(batch)
-        answers = logits.softmax(-1).tolist() if self.spec.labels else logits.tolist()
         return [
             Prediction(
                 id=identity,
                 used=tuple(filter(None, _kind(has_audio, has_text).split("+"))),
-                probabilities=(
-                    dict(zip(self.spec.labels, answer, strict=True)) if self.spec.labels else None
-                ),
-                value=None if self.spec.labels else answer,
+                **answer,
             )
             for identity, has_audio, has_text, answer in zip(
-                batch.ids, heard, read, answers, strict=True
+                batch.ids, heard, read, self._answers_of(logits), strict=True
             )
         ]
+
+    def _answers_of(self, logits: Tensor) -> list[dict[str, Any]]:
+        """Fields of each prediction.
+
+        Of two-way heads, probabilities over the classes are the softmax of the log odds that it is
+        of each: the head that says so loudest is the label.
+        """
+        labels = self.spec.labels
+        if not labels:
+            return [{"value": value} for value in logits.tolist()]
+        is_each = self.spec.kind == "one_vs_rest"
+        if is_each:
+            pairs = logits.unflatten(-1, (-1, 2))
+            logits = pairs[..., 1] - pairs[..., 0]
+        answers = [
+            {"probabilities": dict(zip(labels, row, strict=True))}
+            for row in logits.softmax(-1).tolist()
+        ]
+        if is_each:
+            for answer, row in zip(answers, logits.sigmoid().tolist(), strict=True):
+                answer["heads"] = dict(zip(labels, row, strict=True))
+        return answers
 
 
 def kinds_of(items: Items) -> list[str]:

@@ -1,4 +1,4 @@
-"""The loss on labels: cross entropy or the raters' votes for classes, three kinds for a value."""
+"""The loss on labels: of classes at once, one by one or as voted; three kinds for a value."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -20,24 +20,26 @@ class Supervised:
     """One head against the target of its own name; unlabelled utterances do not count.
 
     kl is the divergence of the predicted distribution from the votes': soft_cross_entropy less the
-    votes' own entropy, so that it has the same gradient and 0 is perfect. ccc is 1 less Lin's
-    concordance over the labelled utterances of the batch, with moments that divide by n; of a
-    constant target or fewer than two, nothing is learnt. It is no sum over utterances: cut into
-    micro-batches or processes it would be another loss, so it must not be.
+    votes' own entropy, so that it has the same gradient and 0 is perfect. one_vs_rest is the cross
+    entropy of a two-way answer (not, is) for each class, summed over the classes: JBLS's code,
+    whose mean is over utterances. ccc is 1 less Lin's concordance over the labelled utterances of
+    the batch, with moments that divide by n; of a constant target or fewer than two, nothing is
+    learnt. It is no sum over utterances: cut into micro-batches or processes it would be another
+    loss, so it must not be.
     """
 
     head: str
     criterion: Criterion
     weight: float = 1.0
     smoothing: float = 0.0
-    """Share of every target that is spread evenly over the classes."""
+    """Share of every target that is spread evenly over the classes, or over not and is."""
 
     def corrupt(self, batch: Batch, *, seed: int, epoch: int) -> Batch:
         """The batch as it is."""
         return batch
 
     def _labelled(self, targets: Tensor) -> Tensor:
-        if self.criterion == "cross_entropy":
+        if self.criterion in ("cross_entropy", "one_vs_rest"):
             return targets != IGNORED
         return ~(targets.isnan().any(-1) if self.criterion in SOFT else targets.isnan())
 
@@ -55,6 +57,14 @@ class Supervised:
         if self.criterion == "cross_entropy":
             total = F.cross_entropy(
                 logits, targets, reduction="sum", label_smoothing=self.smoothing
+            )
+        elif self.criterion == "one_vs_rest":
+            answers = F.one_hot(targets, logits.shape[-1] // 2)
+            total = F.cross_entropy(
+                logits.reshape(-1, 2),
+                answers.flatten(),
+                reduction="sum",
+                label_smoothing=self.smoothing,
             )
         elif self.criterion in SOFT:
             total = self._divergence(logits, targets)

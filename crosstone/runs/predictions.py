@@ -53,7 +53,8 @@ def prediction_lines(
     *,
     split: str = "test",
 ) -> list[dict[str, Any]]:
-    """Lines of predictions.jsonl, in the order of the corpus.
+    """Lines of predictions.jsonl, in the order of the corpus, with the answers of two-way heads
+    beside the probabilities where there are such.
 
     split: what the scored side is called, as `ProtocolSpec.scored` says.
     """
@@ -66,6 +67,8 @@ def prediction_lines(
             if target.labels
             else {"target": float(label), "value": prediction.value}
         )
+        if prediction.heads is not None:
+            answer["heads"] = prediction.heads
         lines.append(
             {
                 "id": utterance.id,

@@ -78,7 +78,8 @@ def read_submission(
     """The predictions of a CSV, TSV or JSONL file in the terms of a protocol.
 
     names: our name of a column, or a class, → the file's. heads: probabilities are those of one
-    two-way head per class and need not sum to 1. Labels are merged as the protocol says, and so are
+    two-way head per class and need not sum to 1; where lines have a key `heads` beside
+    `probabilities`, as our own, it holds them. Labels are merged as the protocol says, and so are
     probabilities. Raises ConfigError for a column that is not there, CorpusError that lists every
     fault of the file with its line number.
     """
@@ -199,7 +200,9 @@ class _Reader:
         self.faults = faults
         self.columns = {key for key in found if key in (*KEYS, *TRIAL_KEYS)}
         self._classes = [k for k in (*spec.labels, *spec.label_map) if k in found]
-        self._nested = "probabilities" in header
+        # our own lines have both: heads, and probabilities over the classes made of them
+        nested = ("heads", "probabilities") if heads else ("probabilities",)
+        self._nested = next((key for key in nested if key in header), None)
 
     def text(self, row: Mapping[str, Any], key: str) -> str | None:
         """A cell as text; None where it is empty or not there."""
@@ -269,9 +272,10 @@ class _Reader:
         )
 
     def _probabilities(self, number: int, row: Mapping[str, Any]) -> dict[str, float]:
-        given = row.get("probabilities") if self._nested else None
+        given = row.get(self._nested) if self._nested else None
         if self._nested and not isinstance(given, dict):
-            self._fault("probabilities", number, f"probabilities: expected numbers, found {given}")
+            said = f"{self._nested}: expected numbers, found {given}"
+            self._fault("probabilities", number, said)
             return {}
         cells = given or {key: self.text(row, key) for key in self._classes}
         out = dict.fromkeys(self.spec.labels, 0.0)

@@ -20,6 +20,7 @@ from crosstone.objectives import Orthogonality, Part, Supervised
 from crosstone.sequence import Sequence
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "hubert_loss"
+METRICS = Path(__file__).parent.parent / "golden" / "metrics"
 
 
 @pytest.mark.parametrize("case,temperature", [("masked_only", 0.1), ("temp_1", 1.0)])
@@ -43,6 +44,30 @@ def test_codeword_head_equals_the_recorded_hubert_loss(case: str, temperature: f
 def output(pooled: torch.Tensor, logits: torch.Tensor, **views: torch.Tensor) -> TaskOutput:
     backbone = CrossModalOutput(audio=None, text=None, pooled=pooled, views=views)
     return TaskOutput(backbone, {"emotion": logits})
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_one_vs_rest_is_the_recorded_loss_of_jbls(smoothing: float) -> None:
+    """Summed over its four heads, the mean over utterances; an unlabelled one does not count."""
+    golden = load_file(METRICS / "jbls_heads.safetensors")
+    recorded = json.loads((METRICS / "jbls.json").read_text())["heads"]
+    logits = torch.cat([golden["logits"], torch.ones(1, 8)])
+    targets = torch.cat([golden["target"], torch.tensor([IGNORED])])
+    part = Supervised(head="emotion", criterion="one_vs_rest", smoothing=smoothing)
+    batch = batch_of(targets, [True] * 41, [True] * 41)
+    found = part(output(logits, logits), batch).parts["emotion"]
+    assert found.count == part.counts(batch)["emotion"] == recorded["returned_sample_size"] == 40
+    if not smoothing:
+        assert found.sum.item() == pytest.approx(recorded["loss_sum"], rel=1e-5)
+        assert found.sum.item() / found.count == pytest.approx(
+            recorded["loss_per_sample"], rel=1e-5
+        )
+    by_hand = 0.0
+    for row, target in zip(golden["logits"].double().view(40, 4, 2), golden["target"], strict=True):
+        for head, (no, yes) in enumerate(row.log_softmax(-1).tolist()):
+            right, wrong = (yes, no) if head == target else (no, yes)
+            by_hand -= (1 - smoothing / 2) * right + smoothing / 2 * wrong
+    assert found.sum.item() == pytest.approx(by_hand, rel=1e-5)
 
 
 def batch_of(targets: torch.Tensor, audio: list[bool], text: list[bool]) -> Batch:
