@@ -17,12 +17,13 @@ NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 RELEASED = (
     *("facebook/hubert-large-ll60k", "facebook/wav2vec2-large-lv60"),
     *("roberta-large", "google-bert/bert-base-uncased"),
+    "encoders/speech-bert",
 )
-"""Encoders on the hub that recipes name."""
+"""Encoders that recipes name: on the hub, and the folder that import writes."""
 
 
 def test_none_is_lost() -> None:
-    assert len(NAMES) == 29
+    assert len(NAMES) == 39
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,6 +80,39 @@ def test_cma_recipes_say_what_the_paper_says() -> None:
         alone = load_recipe(f"cma-{name}-iemocap")
         assert FAMILIES[alone.model.family].modalities == (name,)
         assert (alone.optim, alone.protocol) == (tuned.optim, tuned.protocol)
+
+
+def test_jbls_recipes_say_what_the_readme_says() -> None:
+    """§4 of Siriwardhana et al. 2020 and the command of its code, its decay cut where it ends."""
+    four, heads = load_recipe("jbls-shallow-iemocap"), load_recipe("jbls-shallow-iemocap-heads")
+    optim = four.optim
+    assert (optim.name, optim.lr, optim.betas, optim.eps) == ("adamw", 1e-5, (0.9, 0.98), 1e-6)
+    assert (optim.weight_decay, optim.no_decay, optim.decay_vectors) == (0.1, (), True)
+    assert (four.training.batch_size, four.training.epochs) == (16, 10)
+    for name, updates in (
+        ("jbls-shallow-iemocap-heads", 10 * (3259 // 16 + 1)),
+        ("jbls-shallow-mosei", 2760),
+        ("jbls-shallow-mosi", 10 * (1284 // 16 + 1)),
+    ):
+        found = load_recipe(name).optim
+        for update in (0, 100, 165, 500, updates - 1):
+            decay = 1e-5 * (1 - max(0, update - 165) / (2760 - 165))
+            expected = decay * min(1, update / 165)
+            assert found.rate(update, updates) == pytest.approx(expected, abs=3e-8)
+    assert (four.criterion, heads.criterion) == ("cross_entropy", "one_vs_rest")
+    assert four.protocol == dataclasses.replace(PROTOCOLS["iemocap-4way-loso"], selection="nested")
+    for fusion in ("shallow", "coattention"):
+        frozen = load_recipe(f"jbls-{fusion}-iemocap-frozen")
+        assert frozen.model.config == {"freeze_audio": "all", "freeze_text": "all"}
+        assert frozen.model.preset == f"jbls-{fusion}"
+        assert frozen.protocol == heads.protocol == PROTOCOLS["iemocap-jbls"]
+    for name in ("audio", "text"):
+        alone = load_recipe(f"jbls-{name}-iemocap-heads")
+        assert FAMILIES[alone.model.family].modalities == (name,)
+        assert (alone.optim, alone.protocol) == (optim, heads.protocol)
+    for name in ("mosei", "mosi"):
+        assert load_recipe(f"jbls-shallow-{name}").criterion == "l1"
+    assert "never trained on speech" in load_recipe("twokey-jbls").title
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ class Predictor:
             return [{"value": value} for value in logits.tolist()]
         is_each = self.spec.kind == "one_vs_rest"
         if is_each:
-            pairs = logits.unflatten(-1, (-1, 2))
+            pairs = logits.reshape(len(logits), -1, 2)
             logits = pairs[..., 1] - pairs[..., 0]
         answers = [
             {"probabilities": dict(zip(labels, row, strict=True))}
