@@ -39,7 +39,7 @@ SHELLS = (
 SAFE_GLOBALS: tuple[type, ...] = (argparse.Namespace, *map(_shell, SHELLS))
 """What a pickle may name beyond torch's own tensors and containers."""
 
-_NEEDED = re.compile(r"(?:GLOBAL|global:?|function|class) ([A-Za-z_][\w.]*\.?\w*)")
+_NEEDED = re.compile(r"GLOBAL (\w[\w.]*)")
 
 _UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 
@@ -127,7 +127,7 @@ def _unpickled(path: Path) -> Any:
         raise CheckpointError(f"{path}: {_refused(str(error))}") from None
     except RuntimeError as error:
         if "TorchScript" in str(error):
-            raise CheckpointError(f"{path}: {_refused('class torch.jit.ScriptModule')}") from None
+            raise CheckpointError(f"{path}: {_refused('GLOBAL torch.jit.ScriptModule')}") from None
         raise CheckpointError(f"{path}: {_damaged(error)}") from error
     except _UNREADABLE as error:
         raise CheckpointError(f"{path}: {_damaged(error)}") from error
@@ -135,14 +135,14 @@ def _unpickled(path: Path) -> Any:
 
 def _refused(reason: str) -> str:
     """Why an unpickler stopped, and what to do about it."""
-    found = _NEEDED.search(reason.rpartition("WeightsUnpickler error:")[2])
+    found = _NEEDED.search(reason)
     if found is None:
         return (
             "expected weights and plain values, found something else, or a pickle that is not read "
             "without running it; where it was made, save the weights alone "
             "(torch.save(model.state_dict(), FILE))"
         )
-    needed = found[1].rstrip(".")
+    needed = found[1]
     remedy = "where it was made, save the weights alone (torch.save(model.state_dict(), FILE))"
     if needed.startswith(("omegaconf.", "fairseq.")):
         remedy = (
