@@ -38,6 +38,11 @@ class SpeechConfig(PreTrainedConfig):
         return 1
 
     @property
+    def heard_seconds(self) -> float | None:
+        """The length from which recordings lose their end in the encoder; None where none do."""
+        return None
+
+    @property
     def is_padding_safe(self) -> bool:
         """Whether padded samples leave the real frames alone."""
         return True

@@ -26,7 +26,8 @@ class SpeechBertConfig(SpeechConfig):
 
     Tokens are fairseq's: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then the dictionary's, `<mask>`
     last. A sequence is `<s>`, the tokens of the frames, `</s>`; one that is longer than RoBERTa's
-    positions is cut to all but one of them, and `</s>` put at its end, as JBLS's code does.
+    positions is cut to all but one of them, and `</s>` put at its end, as JBLS's code does. The
+    token at position p is that of frame p - 1.
     """
 
     model_type = "crosstone-speechbert"
@@ -68,6 +69,12 @@ class SpeechBertConfig(SpeechConfig):
         if isinstance(tokens, Tensor):
             return tokens.clamp(max=self.max_tokens)
         return min(tokens, self.max_tokens)
+
+    @property
+    def heard_seconds(self) -> float:
+        """The length from which recordings lose their end, 20.5 s in the released model."""
+        samples = self.min_samples + (self.max_tokens - 2) * self.frame_stride
+        return samples / float(self.sampling_rate)
 
     @property
     def frame_stride(self) -> int:

@@ -197,6 +197,12 @@ def items_for(
         cut_texts=model.config.cut_texts,
         **options,
     )
+    heard = getattr(backbone.config.audio_config, "heard_seconds", None)
+    if backbone.hears and heard is not None:
+        count = int((np.nan_to_num(corpus.durations) >= heard).sum())
+        if count:
+            said = "%s: %d of %d recordings lose their end, as the speech encoder takes %.1f s"
+            _LOG.warning(said, corpus.name, count, len(corpus), heard)
     for what, count in items.num_cut.items():
         if count:
             _LOG.warning("%s: %d of %d %s lose their end", corpus.name, count, len(corpus), what)

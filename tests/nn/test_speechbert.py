@@ -85,6 +85,8 @@ def test_what_is_too_long_keeps_its_beginning_and_its_end_token() -> None:
     assert found.cut.tolist() == [30, 0]
     config = model.config
     assert [config.num_frames(n) for n in (2000, 700)] == [20, 17]
+    lasts = round(config.heard_seconds * 16_000)
+    assert [int(model.tokenise(torch.randn(1, n)).cut) for n in (lasts - 1, lasts)] == [0, 1]
     assert config.num_frames(torch.tensor([2000, 700])).tolist() == [20, 17]
 
 
@@ -160,6 +162,7 @@ def test_the_released_shape() -> None:
     assert (config.frame_stride, config.min_samples, config.sampling_rate) == (160, 465, 16_000)
     assert config.num_frames(465 + 160 * 2045) == config.num_frames(16_000 * 60) == 2048
     assert config.num_frames(465 + 160 * 2044) == 2047
+    assert config.heard_seconds == (465 + 160 * 2046) / 16_000
 
 
 def test_the_tiny_one_has_a_token_for_every_pair() -> None:

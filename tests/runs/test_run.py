@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from crosstone.models.task import read_task_config
+from crosstone.data.corpus import Corpus
+from crosstone.models import JBLSConfig, JBLSModel
+from crosstone.models.task import build_task, read_task_config
+from crosstone.nn.speechbert import tiny_speechbert
 from crosstone.runs.recipe import load_recipe
+from crosstone.runs.run import items_for
 from crosstone.runs.runset import run
 
 TINY = ["model.family=text", "model.text_encoder=roberta-tiny", "model.vocab_size=280"]
@@ -43,3 +47,14 @@ def test_adaptation_sees_the_test_side_only_when_asked(
     seen = (read_task_config(out / "fold-0-seed-0" / "model").history or [])[-1]
     assert len(seen["speakers"]) == (4 if transductive else 2)
     assert seen["transductive"] is transductive
+
+
+def test_recordings_that_an_encoder_cuts_are_counted(
+    noise_corpus: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """20 frames of 20 ms and the first one's width are 0.459 s; 9 of 24 are longer."""
+    config = tiny_speechbert()
+    config.bert_config.max_position_embeddings = 24
+    model = build_task(JBLSModel(JBLSConfig(audio_config=config)), {})
+    items_for(model, None, Corpus.open(noise_corpus()))
+    assert "noise: 9 of 24 recordings lose their end" in caplog.text
