@@ -1,10 +1,18 @@
 """Tokenizers: every script, nothing cut in silence."""
 
+import json
 from pathlib import Path
 
 import pytest
+from tokenizers.normalizers import Lowercase
 
-from crosstone.data.text import load_tokenizer, shortened, tokenise, train_tokenizer
+from crosstone.data.text import (
+    load_tokenizer,
+    shortened,
+    tokenise,
+    train_tokenizer,
+    without_case,
+)
 from crosstone.errors import CheckpointError, CorpusError
 
 TEXTS = ["the cat sat on the mat", "the dog sat on the log", "a cat and a dog"] * 20
@@ -48,3 +56,28 @@ def test_a_text_that_is_cut_keeps_its_closing_token() -> None:
 def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no tokenizer can be loaded"):
         load_tokenizer(tmp_path)
+
+
+def test_a_bare_vocabulary_with_merges_is_a_tokenizer(tmp_path: Path) -> None:
+    trained = train_tokenizer(["a good day", "a bad night"] * 9, 300)
+    trained.backend_tokenizer.model.save(str(tmp_path))
+    bare = load_tokenizer(tmp_path)
+    assert bare("a good day")["input_ids"] == trained("a good day")["input_ids"]
+    assert (bare.mask_token_id, len(bare)) == (4, len(trained))
+    vocabulary = json.loads((tmp_path / "vocab.json").read_text())
+    del vocabulary["<mask>"]
+    (tmp_path / "vocab.json").write_text(json.dumps(vocabulary))
+    with pytest.raises(CheckpointError, match="RoBERTa's special tokens, found no <mask>"):
+        load_tokenizer(tmp_path)
+    (tmp_path / "merges.txt").write_text("no such merge\n")
+    with pytest.raises(CheckpointError, match="no byte-level BPE"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_may_read_words_without_case() -> None:
+    texts = ["a good day", "a bad night"] * 9
+    as_coded = without_case(train_tokenizer(texts, 300))
+    plain = train_tokenizer(texts, 300)
+    assert as_coded(" A GOOD, day!?")["input_ids"] == plain("a good day")["input_ids"]
+    plain.backend_tokenizer.normalizer = Lowercase()
+    assert without_case(plain).backend_tokenizer.normalizer.normalize_str("X.") == "x."
