@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from crosstone import __version__
-from crosstone.cli import catalogue, corpora, models, protocols, results, stages
+from crosstone.cli import cache, catalogue, corpora, models, protocols, results, stages
 from crosstone.errors import CrosstoneError
 
 app = typer.Typer(
@@ -57,6 +57,7 @@ for command in (
     corpora.check,
     corpora.export,
     corpora.codebook,
+    cache.cache,
     protocols.protocols,
     catalogue.models,
     stages.pretrain,

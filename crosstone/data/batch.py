@@ -256,8 +256,8 @@ class Items:
 
     def _token_keys(self) -> Keys:
         keys = np.zeros(len(self), np.int64)
-        for i, row in self._text_of.items():
-            keys[i] = token_key(self._texts[row])
+        for i in self._text_of:
+            keys[i] = token_key(self.tokens(i))
         return keys
 
     def keys(self, modality: str) -> Keys:
@@ -306,12 +306,16 @@ class Items:
         """Whether item i has a transcript that the tokenizer read."""
         return i in self._text_of
 
+    def tokens(self, i: int) -> NDArray[np.int64]:
+        """Token ids of item i, which has a text."""
+        return self._texts[self._text_of[i]]
+
     def __getitem__(self, i: int) -> Item:
         utterance = self.corpus[i]
         return Item(
             id=utterance.id,
             audio=self._audio(i) if self.hears and utterance.audio else None,
-            text=self._texts[self._text_of[i]] if i in self._text_of else None,
+            text=self.tokens(i) if i in self._text_of else None,
             targets=self._targets[i],
             codes=(
                 self.codes[int(self.corpus.base_indices[i])]

@@ -1,6 +1,6 @@
 """From a recipe to a model, its tokenizer and its objectives."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from crosstone.data.batch import Target
+from crosstone.data.cache import StateStore
 from crosstone.data.codebook import Codebook
 from crosstone.data.corpus import Corpus
 from crosstone.data.text import load_tokenizer, train_tokenizer
@@ -32,6 +33,7 @@ from crosstone.runs.provenance import (
     stages_of_model,
 )
 from crosstone.runs.recipe import SOFT, ModelSpec, Recipe
+from crosstone.runs.states import open_states
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Assembly:
     codebook: Codebook | None
     past: list[Stage]
     """What the stages before this one have seen, those of its encoders included."""
+    states: Mapping[str, StateStore]
+    """By modality, what frozen encoders made before, where the recipe names a cache."""
 
 
 def assemble(recipe: Recipe, corpus: Corpus, init: Path | None, seed: int) -> Assembly:
@@ -83,6 +87,7 @@ def assemble(recipe: Recipe, corpus: Corpus, init: Path | None, seed: int) -> As
         target,
         codebook,
         earlier_stages(recipe, init),
+        open_states(recipe, model),
     )
 
 

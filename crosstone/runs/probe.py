@@ -69,15 +69,12 @@ def cross_modal_probe(
 def _with_other(batch: Batch, modality: str) -> Batch:
     """The batch with the modality that is not masked taken from another utterance."""
     order = _others(batch)
-    if modality == "text" and batch.audio is not None:
-        return dataclasses.replace(
-            batch, audio=type(batch.audio)(batch.audio.values[order], batch.audio.mask[order])
-        )
-    if modality == "audio" and batch.text is not None:
-        return dataclasses.replace(
-            batch, text=type(batch.text)(batch.text.values[order], batch.text.mask[order])
-        )
-    return batch
+    names = ("audio",) if modality == "text" else ("text", "text_states")
+    there = {name: sequence for name in names if (sequence := getattr(batch, name)) is not None}
+    return dataclasses.replace(
+        batch,
+        **{name: type(s)(s.values[order], s.mask[order]) for name, s in there.items()},
+    )
 
 
 def _others(batch: Batch) -> torch.Tensor:

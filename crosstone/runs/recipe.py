@@ -53,6 +53,13 @@ class DataSpec:
     cache_mib: int = 1024
     """Decoded audio kept in memory."""
 
+    encoder_cache: str | None = None
+    """Folder that `crosstone cache` filled: the states of frozen encoders are read from it, so that
+    training runs none of them."""
+
+    cache_precision: Literal["float16", "float32"] = "float16"
+    """Of the states there: float16 keeps 11 bits of each value, float32 all."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:

@@ -29,7 +29,7 @@ from crosstone.models.towers import max_tokens
 from crosstone.protocols import Fold
 from crosstone.runs.assembly import Assembly, assemble
 from crosstone.runs.codes import codes_of
-from crosstone.runs.corpora import fingerprints_of, words_of
+from crosstone.runs.corpora import fingerprints_of, sounds_of, words_of
 from crosstone.runs.identity import IDENTITY, identity_of, refuse_other
 from crosstone.runs.predictions import predict_items, prediction_lines, score_items
 from crosstone.runs.probe import cross_modal_probe, set_aside
@@ -163,13 +163,18 @@ def _items(recipe: Recipe, assembly: Assembly, corpus: Corpus, progress: Progres
 
 def make_items(recipe: Recipe, assembly: Assembly, corpus: Corpus, **options: Any) -> Items:
     """The items of a corpus as an assembled model takes them."""
+    own = {
+        "targets": [assembly.target] if assembly.target is not None else [],
+        "cache_mib": recipe.data.cache_mib,
+        "states": assembly.states,
+        "sounds": sounds_of(corpus) if "audio" in assembly.states else None,
+    }
     return items_for(
         assembly.model,
         assembly.tokenizer,
         corpus,
         max_seconds=recipe.data.max_seconds,
-        cache_mib=recipe.data.cache_mib,
-        **{"targets": [assembly.target] if assembly.target is not None else [], **options},
+        **{**own, **options},
     )
 
 

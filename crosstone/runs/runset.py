@@ -43,7 +43,7 @@ def run(
     join_processes(cpu=recipe.training.cpu)
     _claim(recipe, out, resume)
     corpus, left_out = open_corpus(recipe, progress)
-    inits = _inits(recipe)
+    inits = inits_of(recipe)
     if recipe.protocol is None:
         seed = recipe.seeds[0]
         train_run(
@@ -105,7 +105,7 @@ def pool_predictions(out: Path) -> Path:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Inits:
+class Inits:
     """Where each run starts from."""
 
     whole: Path | None
@@ -118,10 +118,17 @@ class _Inits:
             return self.whole
         return seeds.get(seed, next(iter(seeds.values())))
 
+    @property
+    def all(self) -> list[Path | None]:
+        """Every start of a run, None for a fresh model."""
+        of_folds = [model for seeds in self.by_fold.values() for model in seeds.values()]
+        return [*of_folds, *([self.whole] if self.whole is not None or not of_folds else [])]
 
-def _inits(recipe: Recipe) -> _Inits:
+
+def inits_of(recipe: Recipe) -> Inits:
+    """Where the runs of a recipe start from; CheckpointError where there is no such model."""
     if recipe.model.init is None:
-        return _Inits(None, {})
+        return Inits(None, {})
     source = Path(recipe.model.init)
     by_fold: dict[int, dict[int, Path]] = {}
     for model in sorted(source.glob("fold-*-seed-*/model")):
@@ -133,7 +140,7 @@ def _inits(recipe: Recipe) -> _Inits:
             f"model.init: {source} has models by fold only, but final_model trains on all units; "
             "make the earlier stage with final_model=true, or set final_model=false here"
         )
-    return _Inits(whole, by_fold)
+    return Inits(whole, by_fold)
 
 
 def run_set_of(folder: Path) -> Path | None:
