@@ -102,6 +102,13 @@ class BatchPlan:
         full = self.items // self.batch_size
         return [*(cut[i] for i in rng.permutation(full)), *cut[full:]]
 
+    def seconds(self, epoch: int) -> NDArray[np.float64] | None:
+        """The lengths of each of the epoch's batches together; None without lengths."""
+        if self.lengths is None:
+            return None
+        lengths = self.lengths.astype(np.float64)
+        return np.array([lengths[batch].sum() for batch in self.batches(epoch)])
+
     @property
     def _pool_items(self) -> int:
         """Items that are sorted together."""

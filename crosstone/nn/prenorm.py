@@ -5,6 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from crosstone.nn.attention import MultiHeadAttention
 from crosstone.sequence import Sequence
@@ -38,7 +39,7 @@ def not_after_end(states: Sequence, memory: Sequence) -> Tensor:
     return keys <= queries[:, None] + beyond[:, None, None, None]
 
 
-class PreNormBlock(nn.Module):
+class PreNormBlock(GradientCheckpointingLayer):
     """Attention and a feed-forward layer, each after a layer norm and beside a residual.
 
     One norm serves queries, keys and values. Of equal weights it is

@@ -2,11 +2,12 @@
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from crosstone.nn.attention import MultiHeadAttention
 
 
-class TransformerBlock(nn.Module):
+class TransformerBlock(GradientCheckpointingLayer):
     """Self-attention, then attention to a memory if there is one, then a feed-forward layer.
 
     Each is followed by a residual and a layer norm (post-norm), with GELU between the two linear
@@ -46,16 +47,20 @@ class TransformerBlock(nn.Module):
         memory: Tensor | None = None,
         memory_mask: Tensor | None = None,
         *,
+        queries: Tensor | None = None,
         allowed: Tensor | None = None,
         with_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """The next states (B, T, D) and, with_weights, the attention to the memory (B, H, T, S).
 
         states (B, T, D), mask (B, T), memory (B, S, M), memory_mask (B, S), True where real;
-        allowed (T, T) True where a state may look at another of its own stream.
+        queries (B, Q, D): those of the states whose next ones are asked for, all if None, Q then
+        stands for T in what is given; allowed (T, T), or (B, 1, T, T), True where a state may look
+        at another of its own stream.
         """
-        heard, _ = self.self_attention(states, states, mask, allowed=allowed)
-        states = self.self_norm(states + self.dropout(heard))
+        asked = states if queries is None else queries
+        heard, _ = self.self_attention(asked, states, mask, allowed=allowed)
+        states = self.self_norm(asked + self.dropout(heard))
         weights = None
         if memory is not None and memory_mask is not None:
             heard, weights = self.cross_attention(

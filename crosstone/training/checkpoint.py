@@ -4,9 +4,8 @@ import json
 import os
 import random
 import shutil
-import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -15,11 +14,12 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from crosstone.errors import CheckpointError, CrosstoneError
 
-FORMAT = 1
+FORMAT = 2
+_AVERAGE = "average-"
 
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
@@ -39,6 +39,10 @@ class Position:
     """Batches of that epoch already taken."""
     samples: int = 0
     seconds: float = 0.0
+    speech: float | None = None
+    """Seconds of speech trained on, where they are known."""
+    flops_per_place: float | None = None
+    """Of a padded place of the input, forwards and backwards, where they were counted."""
     epoch_loss: float = 0.0
     """Sum of the losses of that epoch's steps."""
     best_epoch: int | None = None
@@ -58,7 +62,10 @@ class Snapshot:
     best: dict[str, Tensor] | None
     """trained_weights() after the best epoch, where the best is selected."""
     state: dict[str, Any]
-    """States of optimizer, schedule, loss scaler and, by process, the random number generators."""
+    """States of optimizer, schedule, loss scaler, spikes and, by process, the random number
+    generators."""
+    averages: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    """Weights that are being averaged, by name."""
 
 
 class Checkpoints:
@@ -102,6 +109,8 @@ class Checkpoints:
         save_file(snapshot.weights, folder / "weights.safetensors")
         if snapshot.best is not None:
             save_file(snapshot.best, folder / "best.safetensors")
+        for name, weights in snapshot.averages.items():
+            save_file(dict(weights), folder / f"{_AVERAGE}{name}.safetensors")
         with (folder / "state.pt").open("wb") as file:
             torch.save(snapshot.state, file)
         about = {
@@ -141,6 +150,10 @@ class Checkpoints:
                 weights=load_file(path / "weights.safetensors"),
                 best=load_file(best) if best.exists() else None,
                 state=torch.load(path / "state.pt", map_location="cpu", weights_only=True),
+                averages={
+                    file.stem.removeprefix(_AVERAGE): load_file(file)
+                    for file in path.glob(f"{_AVERAGE}*.safetensors")
+                },
             )
         except _UNREADABLE as error:
             reason = f"{type(error).__name__}: {error}".partition(". ")[0].partition("\n")[0]
@@ -178,37 +191,6 @@ def clear_checkpoints(out: Path) -> None:
         shutil.rmtree(folder)
 
 
-def trained_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Copies, on the CPU, of all that training changes: trainable parameters and buffers."""
-    return {
-        name: tensor.detach().to("cpu", copy=True).contiguous()
-        for name, tensor in _trained(model).items()
-    }
-
-
-def load_trained_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Puts trained_weights() back into a model of the same fingerprint."""
-    with torch.no_grad():
-        for name, tensor in _trained(model).items():
-            tensor.copy_(weights[name])
-
-
-def weights_fingerprint(model: nn.Module) -> dict[str, Any]:
-    """The names and shapes of a model's trainable parameters and a checksum of the frozen ones.
-
-    Frozen parameters are no part of a checkpoint: a resumed run must bring the same.
-    """
-    frozen = 0
-    trainable: dict[str, list[int]] = {}
-    for name, weight in model.named_parameters():
-        if weight.requires_grad:
-            trainable[name] = list(weight.shape)
-        else:
-            raw = weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            frozen = zlib.crc32(raw.numpy().data, zlib.crc32(name.encode(), frozen))
-    return {"trainable": trainable, "frozen": f"{frozen:08x}"}
-
-
 def seed_rng(seed: int) -> None:
     """Seeds every global random number generator a model may draw from."""
     random.seed(seed)
@@ -241,11 +223,6 @@ def restore_rng(state: Mapping[str, Any], device: torch.device) -> None:
     random.setstate((version, tuple(numbers.tolist()), second))
     if "device" in state:
         getattr(torch, device.type).set_rng_state(state["device"])
-
-
-def _trained(model: nn.Module) -> dict[str, Tensor]:
-    trainable = {name: w for name, w in model.named_parameters() if w.requires_grad}
-    return {**trainable, **dict(model.named_buffers())}
 
 
 def _differences(recorded: Any, found: Any, at: str = "") -> list[str]:

@@ -1,9 +1,10 @@
-"""Hugging Face Accelerate as used here: plain data parallelism, one run after another."""
+"""Hugging Face Accelerate as used here: one run after another, whole or sharded weights."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -16,16 +17,19 @@ from accelerate.utils import (
 from torch import nn
 
 from crosstone.errors import ConfigError
+from crosstone.training.blocks import restore_blocks
 from crosstone.training.spec import TrainingSpec
+from crosstone.training.tracking import check_trackers
 
 
-def build_accelerator(training: TrainingSpec) -> Accelerator:
+def build_accelerator(training: TrainingSpec, out: Path) -> Accelerator:
     """Accelerate's view of the processes and the device, with this run's precision.
 
     Accelerate keeps one precision for the life of a process; its record is cleared first, so that
-    runs of different precision can follow each other. Raises ConfigError for sharded training and
-    for a precision that the device does not have.
+    runs of different precision can follow each other. Trackers write into `out`. Raises ConfigError
+    for DeepSpeed, for a precision that the device does not have and for an unknown tracker.
     """
+    check_trackers(training.trackers)
     in_group = torch.distributed.is_available() and torch.distributed.is_initialized()
     AcceleratorState._reset_state(reset_partial_state=not in_group)
     # DDP may otherwise regroup gradients after its first step, and sum them in another order
@@ -35,11 +39,18 @@ def build_accelerator(training: TrainingSpec) -> Accelerator:
         InitProcessGroupKwargs(timeout=timedelta(hours=2)),
     ]
     precision = training.precision if training.precision in ("bf16", "fp16") else "no"
-    accelerator = Accelerator(cpu=training.cpu, mixed_precision=precision, kwargs_handlers=handlers)
+    accelerator = Accelerator(
+        cpu=training.cpu,
+        mixed_precision=precision,
+        kwargs_handlers=handlers,
+        log_with=list(training.trackers) or None,
+        project_dir=out,
+    )
     if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
         raise ConfigError(
-            f"training: expected plain data parallelism, found {accelerator.distributed_type.value}"
-            ", of which no checkpoint resumes bit for bit; start with torchrun alone"
+            f"training: expected processes that torchrun started, found Accelerate's own "
+            f"{accelerator.distributed_type.value}, of which no checkpoint resumes bit for bit; "
+            "start with torchrun alone, and set training.fsdp=true to shard weights"
         )
     device = accelerator.device.type
     if training.precision == "float64" and device == "mps":
@@ -73,6 +84,8 @@ def repeatable_kernels(device: torch.device, wanted: bool) -> Iterator[None]:
 
 
 def release(model: nn.Module) -> None:
-    """Takes off a model what Accelerate hung on it: the autocasting forward and its marks."""
+    """Takes off a model what training hung on it: Accelerate's autocasting forward and marks, what
+    recomputes and compiles its layers."""
+    restore_blocks(model)
     for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
         model.__dict__.pop(name, None)

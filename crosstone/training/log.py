@@ -3,14 +3,16 @@
 import json
 import math
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from crosstone.errors import CheckpointError
 
 VOLATILE = frozenset(
-    {"time", "seconds", "samples_per_second", "peak_memory_mib", "peak_device_memory_mib"}
+    {
+        *("time", "seconds", "seconds_left", "samples_per_second", "speech_per_second"),
+        *("utilisation", "peak_tflops", "peak_memory_mib", "peak_device_memory_mib"),
+    }
 )
 """Keys that tell of time, speed and memory: all that a resumed run's log may differ in."""
 
@@ -64,16 +66,6 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     """The lines of a log, oldest first."""
     with path.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
-
-
-def peak_memory_mib() -> float | None:
-    """The most memory this process has held, in MiB; None on Windows, which does not tell."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _finite(value: Any) -> Any:

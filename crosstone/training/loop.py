@@ -1,45 +1,38 @@
 """The training loop, on Hugging Face Accelerate: one process, or several by torchrun."""
 
 import dataclasses
-import math
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
-from torch import Tensor, nn
+from torch import nn
 
 from crosstone.data.sampling import BatchPlan, BatchStream, Indexed
-from crosstone.errors import CheckpointError, ConfigError, CrosstoneError
-from crosstone.training.checkpoint import (
-    Checkpoints,
-    Position,
-    Snapshot,
-    capture_rng,
-    load_trained_weights,
-    restore_rng,
-    seed_rng,
-    trained_weights,
-    weights_fingerprint,
-)
+from crosstone.errors import ConfigError, CrosstoneError
+from crosstone.training.averaging import Averages
+from crosstone.training.blocks import blocks_of, compile_blocks, recompute_activations
+from crosstone.training.checkpoint import Checkpoints, capture_rng, restore_rng
 from crosstone.training.engine import build_accelerator, release, repeatable_kernels
-from crosstone.training.log import RunLog, peak_memory_mib
+from crosstone.training.meter import Meter, measured_tflops
 from crosstone.training.optim import OptimSpec, Schedule, build_optimizer
+from crosstone.training.sharding import Uses, sharded
+from crosstone.training.sitting import Sitting
 from crosstone.training.spec import FitResult, Probe, Progress, Score, TrainingSpec
-from crosstone.training.step import Stepper, StepResult
+from crosstone.training.spikes import Spikes
+from crosstone.training.step import Stepper
+from crosstone.training.weights import weights_fingerprint
 
 if TYPE_CHECKING:  # every process that trains would else import transformers and scikit-learn
     from crosstone.data.batch import Batch
     from crosstone.objectives.base import Objective
 
-_MAY_CHANGE = ("workers", "checkpoint_every", "keep_checkpoints")
-"""What a resumed run may set otherwise in its TrainingSpec: it changes no weight and no line."""
+_MAY_CHANGE = (
+    *("workers", "checkpoint_every", "keep_checkpoints"),
+    *("fsdp", "peak_tflops", "trackers"),
+)
+"""What a resumed run may set otherwise in its TrainingSpec: it changes no step that is taken."""
 
 
 def fit(
@@ -68,7 +61,9 @@ def fit(
     Writes out/log.jsonl and out/checkpoints; `out` must be seen by all processes. The final
     checkpoint stays until clear_checkpoints(out), so that resuming a finished run gives its
     weights at once. With `resume`, goes on from the newest checkpoint, or starts where there is
-    none: weights and log end as those of a run that never stopped.
+    none: weights and log end as those of a run that never stopped. Another number of processes
+    takes the same batches from there on; only what each draws at random, dropout above all, is then
+    other than it would have been, and the log says at which step.
 
     collate makes a Batch, not yet corrupted, of a list of items; neither may draw random numbers.
     watch names the score that selection "best" and a plateau schedule go by. probe is called every
@@ -83,7 +78,7 @@ def fit(
     if score is None and (selection == "best" or optim.schedule == "plateau"):
         asking = "selection 'best'" if selection == "best" else "schedule 'plateau'"
         raise ConfigError(f"{asking} expects validation scores, found none; keep items to validate")
-    accelerator = build_accelerator(training)
+    accelerator = build_accelerator(training, out)
     plan = BatchPlan(
         items=len(items),
         seed=seed,
@@ -105,7 +100,6 @@ def fit(
         "probe_every": probe_every,
         "seed": seed,
         "items": len(items),
-        "processes": plan.world,
         "device": accelerator.device.type,
         "weights": weights_fingerprint(model),
         "identity": dict(identity or {}),
@@ -113,11 +107,23 @@ def fit(
     total = training.steps or plan.num_steps(range(1, (training.epochs or 0) + 1))
     if training.precision == "float64":
         model.double()
-    optimizer = build_optimizer(model, optim)
-    prepared, optimizer = accelerator.prepare(model, optimizer)
-    run = _Run(
+    fsdp = training.fsdp and plan.world > 1
+    trained = sharded(model, accelerator) if fsdp else model
+    if training.activation_checkpointing:
+        recompute_activations(blocks_of(trained))
+    if training.compile:
+        compile_blocks(blocks_of(trained), accelerator.device)
+    optimizer = build_optimizer(trained, optim)
+    if fsdp:
+        model.to(accelerator.device if accelerator.is_main_process else "cpu")
+        prepared, optimizer = trained, accelerator.prepare(optimizer)
+    else:
+        prepared, optimizer = accelerator.prepare(model, optimizer)
+    spikes = Spikes(training.spike_factor)
+    run = Sitting(
         accelerator=accelerator,
         bare=model,
+        trained=trained,
         model=prepared,
         optimizer=optimizer,
         schedule=Schedule(optimizer, optim, total, higher_is_better=higher_is_better),
@@ -130,7 +136,12 @@ def fit(
             seed=seed,
             dtype=torch.float64 if training.precision == "float64" else None,
             clip=optim.clip,
+            spikes=spikes,
+            uses=Uses(trained) if fsdp else None,
         ),
+        spikes=spikes,
+        averages=Averages(trained, decay=training.ema, last_epochs=training.average_checkpoints),
+        meter=Meter(0, total, tflops=_peak(training, accelerator)),
         training=training,
         total=total,
         seed=seed,
@@ -144,14 +155,15 @@ def fit(
         probe=probe,
         probe_every=probe_every,
         progress=progress,
+        hears=plan.lengths is not None and getattr(items, "hears", True),
     )
     trainable = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    about = {**fingerprint, "weights": {"trainable": trainable}, "steps": total}
+    about = {**fingerprint, "processes": plan.world, "weights": {"trainable": trainable}}
     try:
         with repeatable_kernels(accelerator.device, training.deterministic):
-            return run.go(resume, about)
+            return run.go(resume, {**about, "steps": total})
     finally:
-        run.log.close()
+        run.close()
         release(model)
 
 
@@ -163,199 +175,14 @@ def _lengths(items: Indexed, training: TrainingSpec) -> Any:
     return getattr(items, "lengths", None)
 
 
-@dataclass(kw_only=True)
-class _Run:
-    """One run on one process: its parts, and how far it has come."""
-
-    accelerator: Accelerator
-    bare: nn.Module
-    model: nn.Module
-    optimizer: Any
-    schedule: Schedule
-    stream: "BatchStream[Batch]"
-    stepper: Stepper
-    training: TrainingSpec
-    total: int
-    seed: int
-    checkpoints: Checkpoints
-    log_path: Path
-    score: Score | None
-    keep_best: bool
-    must_watch: bool
-    watch: str
-    sign: float
-    probe: Probe | None
-    probe_every: int
-    progress: Progress | None
-    log: RunLog = field(default_factory=lambda: RunLog(None))
-    position: Position = field(default_factory=Position)
-    best: dict[str, Tensor] | None = None
-    seconds_before: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-    logged: tuple[float, int] = (0.0, 0)
-
-    def go(self, resume: bool, about: dict[str, Any]) -> FitResult:
-        """The run from its start or its newest checkpoint to its end."""
-        if resume and (snapshot := self.checkpoints.load()) is not None:
-            self._take_up(snapshot)
-        else:
-            self._begin(about)
-        self.logged = (time.monotonic(), self.position.samples)
-        while not self.position.finished:
-            self._train_epoch()
-        if self.best is not None:
-            load_trained_weights(self.bare, self.best)
-        at = self.position
-        return FitResult(at.step, at.seconds, at.samples, at.best_epoch, at.best_score)
-
-    def _begin(self, about: dict[str, Any]) -> None:
-        if (found := self.checkpoints.newest()) is not None:
-            raise CheckpointError(
-                f"{found}: expected no checkpoint of an earlier run; go on with it by --resume, "
-                "remove it, or choose another folder"
-            )
-        process_seed = np.random.SeedSequence([self.seed, self.accelerator.process_index])
-        seed_rng(int(process_seed.generate_state(1)[0]))
-        self._open_log(0)
-        self._write("start", time=time.time(), **about)
-
-    def _take_up(self, snapshot: Snapshot) -> None:
-        self.position, self.best = snapshot.position, snapshot.best
-        self.seconds_before = snapshot.position.seconds
-        load_trained_weights(self.bare, snapshot.weights)
-        self.optimizer.load_state_dict(snapshot.state["optimizer"])
-        self.schedule.load_state_dict(snapshot.state["schedule"])
-        if self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(snapshot.state["scaler"])
-        rng = snapshot.state["rng"][self.accelerator.process_index]
-        restore_rng(rng, self.accelerator.device)
-        if not snapshot.position.finished:
-            self._open_log(snapshot.log_bytes)
-
-    def _open_log(self, length: int) -> None:
-        if self.accelerator.is_main_process:
-            self.log = RunLog(self.log_path, length=length)
-
-    def _train_epoch(self) -> None:
-        at, epoch = self.position, self.position.epoch
-        steps_in_epoch = self.stream.plan.num_steps([epoch])
-        self.model.train()
-        for micro_batches in self.stream.epoch(epoch, at.batch):
-            rate = self.schedule.set_rate(at.step)
-            taken = self.stepper.take(micro_batches, epoch=epoch, number=at.step + 1)
-            at.step, at.batch, at.samples = at.step + 1, at.batch + 1, at.samples + taken.samples
-            at.epoch_loss += taken.loss
-            at.seconds = self.seconds_before + time.monotonic() - self.started
-            finished = at.step == self.total
-            if finished or at.step % self.training.log_every == 0:
-                self._log_step(taken, rate)
-            due = at.step % self.probe_every == 0 if self.probe_every else finished
-            if self.probe is not None and due:
-                self._write("probe", step=at.step, **self._ask(self.probe, at.step))
-            epoch_over = finished or at.batch == steps_in_epoch
-            scored = epoch_over and self._end_epoch()
-            if finished:
-                self._write("end", step=at.step, best_epoch=at.best_epoch, seconds=at.seconds)
-            if finished or scored or at.step % self.training.checkpoint_every == 0:
-                self._save(finished)
-            if self.progress is not None and self.accelerator.is_main_process:
-                info = {"epoch": epoch, "loss": taken.loss, "lr": rate}
-                self.progress(at.step, self.total, info)
-            if finished:
-                break
-
-    def _log_step(self, taken: StepResult, rate: float) -> None:
-        at, now = self.position, time.monotonic()
-        then, samples_then = self.logged
-        self.logged = (now, at.samples)
-        padding = {} if taken.padding is None else {"padding": taken.padding}
-        memory = {"peak_memory_mib": peak_memory_mib()}
-        if self.accelerator.device.type == "cuda":
-            memory["peak_device_memory_mib"] = torch.cuda.max_memory_allocated() / 2**20
-        self._write(
-            "step",
-            step=at.step,
-            epoch=at.epoch,
-            loss=taken.loss,
-            parts=taken.parts,
-            lr=rate,
-            grad_norm=taken.grad_norm,
-            **padding,
-            seconds=at.seconds,
-            samples_per_second=(at.samples - samples_then) / max(now - then, 1e-9),
-            **memory,
-        )
-
-    def _end_epoch(self) -> bool:
-        """Logs an epoch, scores it where due, and moves to the next; whether it was scored."""
-        at = self.position
-        due = at.step == self.total or at.epoch % self.training.eval_every_epochs == 0
-        valid = self._ask(self.score) if self.score is not None and due else None
-        line = {"epoch": at.epoch, "step": at.step, "loss": at.epoch_loss / at.batch}
-        self._write("epoch", **line, **({} if valid is None else {"valid": valid}))
-        if valid is not None:
-            self._judge(valid)
-        at.epoch, at.batch, at.epoch_loss = at.epoch + 1, 0, 0.0
-        return valid is not None
-
-    def _judge(self, valid: Mapping[str, float]) -> None:
-        at, value = self.position, valid.get(self.watch)
-        if value is None or not math.isfinite(value):
-            if not self.must_watch:
-                return
-            found = f"{value}" if value is not None else ", ".join(valid)
-            raise CrosstoneError(
-                f"epoch {at.epoch}: expected a finite validation score '{self.watch}', found "
-                f"{found}; watch another score or validate on more items"
-            )
-        self.schedule.watch(value)
-        if at.best_score is None or self.sign * (value - at.best_score) > 0:
-            at.best_epoch, at.best_score = at.epoch, value
-            self.best = trained_weights(self.bare) if self.keep_best else None
-
-    def _ask(self, question: Score | Probe, *details: int) -> dict[str, float]:
-        """What a score or probe says of the model, on every process; training notices nothing."""
-        answer: dict[str, float] = {}
-        if self.accelerator.is_main_process:
-            rng = capture_rng(self.accelerator.device)
-            self.model.eval()
-            with torch.no_grad():
-                found = question(self.bare, *details)
-            answer = {name: float(value) for name, value in found.items()}
-            restore_rng(rng, self.accelerator.device)
-            self.model.train()
-        answers: list[dict[str, float]] = broadcast_object_list([answer])
-        return answers[0]
-
-    def _save(self, finished: bool) -> None:
-        self.position.finished = finished
-        scaler = self.accelerator.scaler
-        state = {
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "scaler": None if scaler is None else scaler.state_dict(),
-            "rng": gather_object([capture_rng(self.accelerator.device)]),
-        }
-        if self.accelerator.is_main_process:
-            with self._disk():
-                self.log.sync()
-            snapshot = Snapshot(
-                position=self.position,
-                log_bytes=self.log.length,
-                weights=trained_weights(self.bare),
-                best=self.best,
-                state=state,
-            )
-            self.checkpoints.save(snapshot)
-        self.accelerator.wait_for_everyone()
-
-    def _write(self, event: str, **values: Any) -> None:
-        with self._disk():
-            self.log.write(event, **values)
-
-    @contextmanager
-    def _disk(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise self.checkpoints.write_error(self.log_path, error) from error
+def _peak(training: TrainingSpec, accelerator: Accelerator) -> float | None:
+    """What all processes together can do at most, in 10¹² operations a second, where asked."""
+    if training.peak_tflops != "measured":
+        asked = training.peak_tflops
+        return None if asked is None else float(asked) * accelerator.num_processes
+    kinds = {"bf16": torch.bfloat16, "fp16": torch.float16, "float64": torch.float64}
+    dtype = kinds.get(training.precision, torch.float32)
+    rng = capture_rng(accelerator.device)
+    peak = measured_tflops(accelerator.device, dtype)
+    restore_rng(rng, accelerator.device)
+    return float(peak * accelerator.num_processes)

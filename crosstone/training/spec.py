@@ -30,6 +30,20 @@ class TrainingSpec:
     """Optimizer steps; either this or `epochs`."""
     precision: Literal["float32", "bf16", "fp16", "float64"] = "float32"
     """bf16 and fp16 keep weights in float32 (mixed); float64 turns the model to double."""
+    compile: bool = False
+    """Whether each transformer layer that trains is compiled by torch.compile, on first use."""
+    activation_checkpointing: bool = False
+    """Whether each transformer layer that trains keeps its input alone and runs twice: less
+    memory, about a third more time, the same losses."""
+    fsdp: bool = False
+    """Whether several processes share weights, gradients and optimizer states (FSDP2), instead of
+    each holding all. One process trains as without."""
+    ema: float | None = None
+    """Decay of a moving average of the weights, which is scored and saved in their place; null:
+    none."""
+    average_checkpoints: int | None = None
+    """How many epochs' last weights are averaged, to be scored and saved in place of the newest
+    (Morais et al. 2022); counted are epochs that are scored, or would be. null: none."""
     cpu: bool = False
     """Whether to train on the CPU even where an accelerator is at hand."""
     deterministic: bool = True
@@ -48,6 +62,15 @@ class TrainingSpec:
     """Steps between lines in log.jsonl."""
     eval_every_epochs: int = 1
     """Epochs between scores; the last epoch is always scored."""
+    spike_factor: float | None = None
+    """A loss or a norm of the gradients this many times above its median over the last 64 steps
+    stops the run; null: none does."""
+    peak_tflops: Literal["measured"] | float | None = None
+    """What a process's device can do at most, in 10¹² operations a second, or `measured` by a
+    product of matrices; then the log tells what share of it is used. null: it does not."""
+    trackers: tuple[str, ...] = ()
+    """Who is told the log besides log.jsonl: tensorboard (extra `track`) or another that Accelerate
+    knows."""
 
     def __post_init__(self) -> None:
         faults = [
@@ -66,6 +89,16 @@ class TrainingSpec:
                     f"exactly one of {first} and {second} is expected, found {first} {one} and "
                     f"{second} {other}"
                 )
+        for name, least in (("spike_factor", 1), ("peak_tflops", 0)):
+            value = getattr(self, name)
+            if value not in (None, "measured") and value <= least:
+                faults.append(f"{name} expects a number above {least}, found {value}")
+        if self.ema is not None and not 0 < self.ema < 1:
+            faults.append(f"ema expects a decay in (0, 1), found {self.ema}")
+        if self.ema is not None and self.average_checkpoints is not None:
+            faults.append("ema and average_checkpoints are two ways to average; choose one")
+        if self.fsdp and self.precision == "fp16":
+            faults.append("fsdp expects precision float32, bf16 or float64, found fp16")
         if self.max_batch_items is not None and self.batch_seconds is None:
             faults.append("max_batch_items bounds batch_seconds, found none; use batch_size")
         if faults:
@@ -80,7 +113,7 @@ class TrainingSpec:
 _LEAST = {
     **dict.fromkeys(("batch_size", "max_batch_items", "micro_batch_size", "epochs", "steps"), 1),
     **dict.fromkeys(("checkpoint_every", "keep_checkpoints", "log_every"), 1),
-    **{"eval_every_epochs": 1, "workers": 0, "length_pool": 1},
+    **{"eval_every_epochs": 1, "workers": 0, "length_pool": 1, "average_checkpoints": 1},
 }
 
 
@@ -105,4 +138,4 @@ Score = Callable[[nn.Module], Mapping[str, float]]
 Probe = Callable[[nn.Module, int], Mapping[str, float]]
 """Probes a model in eval mode after some step; called on the first process only."""
 Progress = Callable[[int, int, Mapping[str, float]], None]
-"""Told (steps done, steps in all, epoch, loss and lr); called on the first process only."""
+"""Told (steps done, steps in all, epoch, loss, lr); called on the first process only."""

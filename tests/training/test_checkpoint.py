@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
-from torch import nn
 
 from crosstone.errors import CheckpointError, CrosstoneError
 from crosstone.training import checkpoint as module
@@ -15,10 +14,7 @@ from crosstone.training.checkpoint import (
     Position,
     Snapshot,
     capture_rng,
-    load_trained_weights,
     restore_rng,
-    trained_weights,
-    weights_fingerprint,
 )
 
 
@@ -34,12 +30,18 @@ def names(out) -> list[str]:
 def test_what_is_saved_is_loaded(tmp_path):
     kept = Checkpoints(tmp_path, {"seed": 1, "betas": (0.9, 0.99)})
     best = {"w": torch.tensor([3.0])}
+    averages = {"epoch-0": {"w": torch.tensor([4.0])}, "epoch-1": {"w": torch.tensor([5.0])}}
     position = Position(
         step=12, epoch=2, batch=3, samples=90, seconds=1.5, epoch_loss=0.1 + 0.2, best_epoch=1
     )
     state = {"rng": [capture_rng(torch.device("cpu"))], "optimizer": {"lr": (0.1, None)}}
     given = Snapshot(
-        position=position, log_bytes=5, weights=snapshot().weights, best=best, state=state
+        position=position,
+        log_bytes=5,
+        weights=snapshot().weights,
+        best=best,
+        state=state,
+        averages=averages,
     )
     assert kept.save(given).name == "step-00000012"
     loaded = Checkpoints(tmp_path, {"seed": 1, "betas": (0.9, 0.99)}).load()
@@ -48,6 +50,7 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert torch.equal(loaded.weights["w"], given.weights["w"])
     assert torch.equal(loaded.best["w"], best["w"])
     assert loaded.state["optimizer"] == state["optimizer"]
+    assert loaded.averages == averages
 
 
 def test_the_newest_are_kept_and_cleared_at_the_end(tmp_path):
@@ -152,41 +155,6 @@ def test_what_a_kill_leaves_is_never_taken_for_a_checkpoint(tmp_path, monkeypatc
     assert names(tmp_path) == [".removing-step-00000001", "step-00000002"]
     kept.save(snapshot(3))
     assert names(tmp_path) == ["step-00000003"]
-
-
-def test_trained_weights_are_copies_without_what_is_frozen():
-    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.BatchNorm1d(2))
-    model[1].weight = model[0].weight
-    model[0].bias.requires_grad_(False)
-    saved = trained_weights(model)
-    assert sorted(saved) == [
-        "0.weight",
-        "1.bias",
-        "2.bias",
-        "2.num_batches_tracked",
-        "2.running_mean",
-        "2.running_var",
-        "2.weight",
-    ]
-    before = saved["0.weight"].clone()
-    with torch.no_grad():
-        model[0].weight.add_(1.0)
-    assert torch.equal(saved["0.weight"], before)
-    load_trained_weights(model, saved)
-    assert torch.equal(model[1].weight, before)
-
-
-def test_fingerprint_tells_frozen_weights_apart():
-    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)).to(torch.bfloat16)
-    model[0].requires_grad_(False)
-    before = weights_fingerprint(model)
-    assert before["trainable"] == {"1.weight": [1, 3], "1.bias": [1]}
-    with torch.no_grad():
-        model[1].weight.add_(1.0)
-    assert weights_fingerprint(model) == before
-    with torch.no_grad():
-        model[0].weight[0, 0] += 1.0
-    assert weights_fingerprint(model) != before
 
 
 def test_random_numbers_continue_where_they_were_captured():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from toy_training import CUTS, uneven
+from toy_training import CUTS, FSDP, ToyModel, uneven, uneven_fit
 
 from crosstone.training import VOLATILE, read_log
 
@@ -55,6 +55,31 @@ def test_two_processes_learn_what_one_does(two_processes, tmp_path, cut):
     for line, line_alone in pairs:
         for key in ("event", "step", "loss", "parts", "grad_norm", "valid"):
             assert line.get(key) == pytest.approx(line_alone.get(key), abs=1e-9)
+
+
+def test_shards_learn_what_whole_weights_do(two_processes, tmp_path):
+    """FSDP, two layers sharded for themselves, the moving average scored and left."""
+    alone = uneven(tmp_path, **FSDP).state_dict()
+    together = load_file(two_processes / "fsdp.safetensors")
+    for name in alone.keys() - {"passes"}:
+        torch.testing.assert_close(together[name], alone[name], rtol=0, atol=1e-9)
+    logs = read_log(two_processes / "fsdp" / "log.jsonl"), read_log(tmp_path / "log.jsonl")
+    for line, line_alone in zip(*logs, strict=True):
+        for key in ("event", "step", "loss", "grad_norm", "valid"):
+            assert line.get(key) == pytest.approx(line_alone.get(key), abs=1e-9)
+
+
+@pytest.mark.parametrize("name, spec", [("fewer", {}), ("fewer-fsdp", FSDP)])
+def test_one_process_goes_on_where_two_were_cut_off(two_processes, tmp_path, name, spec):
+    """The same batches from there on: the weights of a run on one process alone."""
+    options = {key: value for key, value in spec.items() if key != "num_blocks"}
+    resumed, out = ToyModel(num_blocks=spec.get("num_blocks", 0)), two_processes / name
+    uneven_fit(out, resumed, options, resume=True)
+    alone = uneven(tmp_path, **spec)
+    for (key, weight), expected in zip(resumed.named_parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(weight, expected, rtol=0, atol=1e-9, msg=key)
+    (change,) = [line for line in read_log(out / "log.jsonl") if line["event"] == "processes"]
+    assert change == {"event": "processes", "step": 3, "was": 2, "processes": 1}
 
 
 def test_two_processes_resume_bit_for_bit(two_processes):

@@ -4,6 +4,7 @@ python toy_training.py killed FOLDER            runs killed and resumed; weights
 torchrun … toy_training.py processes FOLDER     runs on several processes; weights
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -71,10 +72,18 @@ def collate(items: list[tuple[str, Tensor, Tensor]]) -> ToyBatch:
 
 
 class ToyModel(nn.Module):
-    """Predicts an item's sum; `mark` is used only where a frame is hidden, `idle` never."""
+    """Predicts an item's sum; `mark` is used only where a frame is hidden, `idle` never.
 
-    def __init__(self, dropout: float = 0.0) -> None:
+    num_blocks: transformer layers between the frames and the head.
+    """
+
+    def __init__(self, dropout: float = 0.0, num_blocks: int = 0) -> None:
         super().__init__()
+        blocks = []
+        if num_blocks:  # spawned workers can do without
+            from crosstone.nn.transformer import TransformerBlock
+
+            blocks = [TransformerBlock(8, 2, 16, dropout=dropout) for _ in range(num_blocks)]
         generator = torch.Generator().manual_seed(7)
         self.frozen = nn.Linear(3, 3)
         self.frame = nn.Linear(3, 8)
@@ -83,6 +92,7 @@ class ToyModel(nn.Module):
         self.mark = nn.Parameter(torch.zeros(3))
         self.idle = nn.Parameter(torch.ones(2))
         self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(blocks)
         self.register_buffer("passes", torch.zeros(1))
         with torch.no_grad():
             for weight in self.parameters():
@@ -96,6 +106,8 @@ class ToyModel(nn.Module):
         if hidden.any():
             values = torch.where(hidden[..., None], self.mark, values)
         states = self.norm(self.dropout(torch.tanh(self.frame(values))))
+        for block in self.blocks:
+            states, _ = block(states, mask)
         states = states * mask[..., None]
         return {"states": states, "value": self.head(states.sum(1)).squeeze(-1)}
 
@@ -241,9 +253,15 @@ UNEVEN: dict[str, Any] = {"precision": "float64", "batch_size": 8, "epochs": 2, 
 """With 17 items an epoch's last batch holds one, fewer than there are processes."""
 
 
-def uneven(out: Path, **training: Any) -> ToyModel:
+def uneven(out: Path, num_blocks: int = 0, **training: Any) -> ToyModel:
     """The run whose weights must not depend on the number of processes."""
-    model = ToyModel()
+    model = ToyModel(num_blocks=num_blocks)
+    uneven_fit(out, model, training)
+    return model
+
+
+def uneven_fit(out: Path, model: ToyModel, training: dict[str, Any], **options: Any) -> None:
+    """The same on a model of one's own."""
     toy_fit(
         out,
         model=model,
@@ -251,9 +269,8 @@ def uneven(out: Path, **training: Any) -> ToyModel:
         training={**UNEVEN, **training},
         score=toy_score,
         watch="error",
-        selection="best",
+        **{"selection": "best", **options},
     )
-    return model
 
 
 def run_processes(folder: Path) -> None:
@@ -269,6 +286,12 @@ def run_processes(folder: Path) -> None:
     except InterruptedError:
         models["resumed"] = ToyModel(dropout=0.3)
         toy_fit(folder / "resumed", model=models["resumed"], resume=True)
+    models["fsdp"] = uneven(folder / "fsdp", **FSDP)
+    for name, spec in (("fewer", {}), ("fewer-fsdp", FSDP)):
+        cut = {k: v for k, v in spec.items() if k != "num_blocks"}
+        model = ToyModel(num_blocks=spec.get("num_blocks", 0))
+        with contextlib.suppress(InterruptedError):
+            uneven_fit(folder / name, model, cut, objective=ToyObjective(stop_in_epoch=2))
     try:
         toy_fit(folder / "nan", model=ToyModel(), items=ToyItems(17, broken=4))
     except Exception as error:
@@ -286,6 +309,8 @@ CUTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "seconds": (SECONDS, {"micro_batch_seconds": 5.0}),
 }
 """By name, what makes a batch, and how two processes cut it."""
+FSDP: dict[str, Any] = {"num_blocks": 2, "fsdp": True, "micro_batch_size": 3, "ema": 0.9}
+"""The sharded run, averaged as it goes."""
 
 
 if __name__ == "__main__":
