@@ -76,6 +76,7 @@ def import_weights(
                 notes.append("its tokenizer lower-cases and drops . , ? and !, as the code did")
             elif model.backbone.text_encoder is not None:
                 notes.append("without --tokenizer it has none, so only token ids can be given")
+            notes += _features(model)
             model.config.history = [dict(stage.facts)]
             _write_model(model, words, temporary)
             write_seen(temporary, [stage])
@@ -106,6 +107,18 @@ def _report(out: Path, imported: Imported, file: ForeignFile, notes: Sequence[st
         sum(weight.numel() for weight in weights),
         tuple(notes),
     )
+
+
+def _features(model: TaskModel) -> list[str]:
+    """What the model takes that no tower of its makes."""
+    config = model.backbone.config
+    widths = {"audio": config.audio_features, "text": config.text_features}
+    return [
+        f"its {side} is features of {width} values, given in Python as (B, T, {width}); it has no "
+        "encoder that makes them"
+        for side, width in widths.items()
+        if width
+    ]
 
 
 def _text_tokenizer(model: TaskModel, source: Path | str) -> Any:

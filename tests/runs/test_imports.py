@@ -150,6 +150,31 @@ def test_a_model_that_grew_from_it_still_says_so(
         evaluate(out, Corpus.open(corpus), tmp_path / "before")
 
 
+def test_an_imported_classifier_is_asked_as_it_is(
+    released: Path, tmp_path: Path, noise_corpus: Callable[..., Path]
+) -> None:
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        held = torch.load(released / "states.ckpt", weights_only=True)
+    parts = ("semantic_model", "acoustic_model")
+    state = {f"{part}.{key}": tensor for part in parts for key, tensor in held[part].items()}
+    heads = load_file(CTAL.with_name("head_weights.safetensors"))
+    state |= {k.partition(".")[2]: v for k, v in heads.items() if k.startswith("emotion.")}
+    state["classifier.weight"] = state["classifier.weight"][:2].clone()
+    torch.save(state, tmp_path / "emotion.pt")
+    out = tmp_path / "ctal"
+    asked = ["num_heads=3", "head.labels=[glad, sad]"]
+    import_weights("ctal", tmp_path / "emotion.pt", out, overrides=asked, tokenizer=released)
+    corpus = Corpus.open(noise_corpus())
+    evaluate(out, corpus, tmp_path / "scores")
+    facts = json.loads((tmp_path / "scores" / "run.json").read_text())
+    assert facts["protocol"]["name"] == "whole corpus"
+    assert (facts["protocol"]["selection"], facts["protocol"]["notes"]) == (None, [])
+    text = write_card(out, runs=[tmp_path / "scores"]).read_text()
+    assert "- `emotion`: one of glad and sad." in text
+    assert "selection rule not stated" in text
+    assert "The model was imported from ctal, file emotion.pt" in text
+
+
 def speech_bert(folder: Path) -> Path:
     """A Speech-BERT from its two files."""
     dictionary = folder / "dict.txt"
@@ -217,6 +242,15 @@ def test_a_head_is_one_file_that_a_recipe_names(
     head = assembly.model.heads["audio_codes"]
     assert torch.equal(head.codewords, golden["label_embs_concat"][4:])
     assert [stage.facts["stage"] for stage in assembly.past] == ["codebook", "import"]
+
+
+def test_features_that_no_tower_makes_are_told(tmp_path: Path) -> None:
+    path = GOLDEN / "jbls" / "shallow.state.safetensors"
+    report = import_weights("jbls", path, tmp_path / "jbls", overrides=["text_features=24"])
+    assert [note.partition(" values")[0] for note in report.notes] == [
+        "its audio is features of 16",
+        "its text is features of 24",
+    ]
 
 
 def test_nothing_is_overwritten_or_left_half(

@@ -110,11 +110,13 @@ def convert_ctal(file: ForeignFile, options: CTALOptions, companions: Companions
     state, said, beside = _parts(file)
     renamed = rename(state, TABLE)
     weights = renamed.weights
+    fields = _sizes(file, renamed, said, options)
     heads: dict[str, HeadSpec] = {}
     if "text_tokens.bias" in weights:
-        heads["text_tokens"] = HeadSpec(kind="tokens", style="tied", norm_eps=1e-12)
+        norm_eps = fields["text_config"].layer_norm_eps
+        heads["text_tokens"] = HeadSpec(kind="tokens", style="tied", norm_eps=norm_eps)
     if "audio_frames.project.weight" in weights:
-        heads["audio_frames"] = HeadSpec(kind="frames", norm_eps=1e-12)
+        heads["audio_frames"] = HeadSpec(kind="frames", norm_eps=fields["norm_eps"])
     places = {f"{name}.": f"heads.{name}." for name in heads}
     asked = {"fusion": "none"}
     if "head.weight" in weights:
@@ -124,7 +126,6 @@ def convert_ctal(file: ForeignFile, options: CTALOptions, companions: Companions
     for field_name in ("audio_attention", "orthogonality"):
         if (value := getattr(options, field_name)) is not None:
             asked[field_name] = value
-    fields = _sizes(file, renamed, said, options)
     try:
         config = CTALConfig(as_published=options.as_published, **asked, **fields)
         model = build_task(CTALModel(config), heads, heard=["audio+text"])
@@ -193,6 +194,11 @@ def _sizes(
         stream: _num_heads(file, width, config, options)
         for stream, config in (("text", text), ("audio", audio))
     }
+    if activations := {text.get("hidden_act", "gelu"), audio.get("hidden_act", "gelu")} - {"gelu"}:
+        raise CheckpointError(
+            f"{file.path}: expected the activation gelu, found {', '.join(sorted(activations))}, "
+            "which no block of ours has"
+        )
     if int(audio.get("downsample_rate", 1)) != 1:
         raise CheckpointError(
             f"{file.path}: expected one frame at a time, found downsample_rate "

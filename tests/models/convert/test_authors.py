@@ -167,6 +167,9 @@ def test_what_is_no_ctal_is_refused(tmp_path: Path) -> None:
     stacked = {"Config": {**SETTINGS["Config"], "acoustic": {"downsample_rate": 3}}}
     with pytest.raises(CheckpointError, match="downsample_rate 3, which stacks frames"):
         task("ctal", checkpoint(tmp_path / "a.ckpt", state, Settings=stacked), "num_heads=3")
+    other = {"Config": {**SETTINGS["Config"], "semantic": {"hidden_act": "relu"}}}
+    with pytest.raises(CheckpointError, match="expected the activation gelu, found relu"):
+        task("ctal", checkpoint(tmp_path / "a.ckpt", state, Settings=other), "num_heads=3")
     fewer = {k: v for k, v in state.items() if "embeddings" not in k}
     with pytest.raises(CheckpointError, match=r"missing semantic_model\.roberta\.embeddings\.pos"):
         task("ctal", checkpoint(tmp_path / "a.ckpt", fewer))
