@@ -1,0 +1,62 @@
+"""Promises by hand, and kept on synthetic data."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from crosstone.errors import CrosstoneError
+from crosstone.metrics.conformal import abstention_threshold, conformal_quantile, fewest_for
+
+
+def test_the_bound_by_hand() -> None:
+    scores = [5, 1, 4, 2, 3, 9, 7, 8, 6]
+    assert conformal_quantile(scores, 0.5) == 5  # the ⌈10 · 0.5⌉ = 5th
+    assert conformal_quantile(scores, 0.51) == 6
+    assert conformal_quantile(scores, 0.9) == 9
+    assert conformal_quantile(scores, 0.91) == math.inf
+    assert fewest_for(0.9) == 9
+    assert fewest_for(0.95) == 19
+    with pytest.raises(CrosstoneError, match="coverage: expected a share"):
+        conformal_quantile(scores, 1.0)
+
+
+def test_coverage_holds_on_exchangeable_items() -> None:
+    """2000 draws of 49 items and a new one: covered as often as said, 0.9 exactly (45 of 50)."""
+    rng = np.random.default_rng(0)
+    draws = np.abs(rng.standard_t(3, (2000, 50)))
+    covered = sum(row[-1] <= conformal_quantile(row[:-1], 0.9) for row in draws)
+    low, high = binom.ppf([0.001, 0.999], 2000, 0.9)
+    assert low <= covered <= high
+
+
+def test_the_threshold_by_hand() -> None:
+    """200 of 200 right above .9, half below: 0.5^(1/200) is far above .95, all together are not."""
+    confidence = np.r_[np.full(200, 0.95), np.full(200, 0.6)]
+    hit = np.r_[np.ones(200), np.arange(200) % 2]
+    assert abstention_threshold(confidence, hit, 0.95) == pytest.approx(0.605)
+    assert abstention_threshold(confidence, hit, 0.6) == 0
+    # 22 that are right promise .9 to one start of five only where .9^22 = .098 is under .02
+    assert abstention_threshold(confidence[:22], hit[:22], 0.9) is None
+    assert abstention_threshold(confidence[:38], hit[:38], 0.9) == 0
+    assert abstention_threshold([], [], 0.9) is None
+
+
+def test_the_stated_accuracy_holds_on_items_held_out() -> None:
+    """Over 300 draws of 1000 calibration items it fails at most as often as the risk allows."""
+    rng = np.random.default_rng(1)
+
+    def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
+        confidence = rng.uniform(0.25, 1, count)
+        return confidence, rng.random(count) < confidence**2  # less sure than it says
+
+    new, right = draw(200_000)
+    failed = answered = 0
+    for _ in range(300):
+        threshold = abstention_threshold(*draw(1000), 0.8)
+        if threshold is not None:
+            answered += 1
+            failed += right[new >= threshold].mean() < 0.8
+    assert answered > 250
+    assert failed <= binom.ppf(0.999, 300, 0.1)
