@@ -29,6 +29,7 @@ BUILTIN_AUDIO: dict[str, Callable[[], PreTrainedConfig]] = {
         LogMelConfig, hidden_size=128, num_hidden_layers=4, intermediate_size=512
     ),
     "mel-160": MelConfig,
+    "mel-mini": partial(MelConfig, num_mels=40, hop=400, n_fft=1024),
     "speechbert-tiny": tiny_speechbert,
     "hubert-tiny": partial(
         HubertConfig,
@@ -48,8 +49,9 @@ BUILTIN_AUDIO: dict[str, Callable[[], PreTrainedConfig]] = {
     ),
 }
 """Speech encoders for CPUs, their configs. The mini ones have no dropout: they are for a few
-hundred steps on data that they see a few times. mel-160, CTAL's features, has nothing to learn.
-speechbert-tiny reads the codes of a random quantizer: its tokenizer was never trained on speech."""
+hundred steps on data that they see a few times. mel-160, CTAL's features, has nothing to learn, nor
+has mel-mini, half of its bands at half of its rate. speechbert-tiny reads the codes of a random
+quantizer: its tokenizer was never trained on speech."""
 
 _roberta = partial(RobertaConfig, bos_token_id=0, pad_token_id=1, eos_token_id=2)
 _roberta_ctal = partial(
