@@ -1,20 +1,23 @@
 """A trained model asked about recordings and words."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crosstone.data.audio import read_audio
+from crosstone.data.audio import AudioFault
 from crosstone.data.batch import Batch, Item, Items, collate
 from crosstone.data.text import load_tokenizer, shortened, tokenise
-from crosstone.errors import AudioError, CrosstoneError
+from crosstone.errors import CrosstoneError
+from crosstone.inference.hub import fetched
+from crosstone.inference.recogniser import Recogniser
+from crosstone.inference.recording import Asked, Recording, Refusal, as_recording, read_recording
+from crosstone.inference.windows import Question, answered
 from crosstone.models.task import TaskModel, load_task, model_folder
 from crosstone.models.towers import max_tokens
 
@@ -37,6 +40,16 @@ class Prediction:
     value: float | None = None
     """The score, on the training labels' scale; None for classes."""
 
+    start: float | None = None
+    end: float | None = None
+    """The stretch of the recording that was heard, in seconds."""
+
+    text: str | None = None
+    """What was read."""
+
+    text_source: str | None = None
+    """Where that comes from: given, sidecar, column, asr or what a manifest says."""
+
     @property
     def label(self) -> str | None:
         """The most probable class; None for a value."""
@@ -46,11 +59,11 @@ class Prediction:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, without what does not apply."""
-        answer: dict[str, Any] = {"id": self.id, "used": list(self.used)}
-        if self.probabilities is not None:
-            answer |= {"label": self.label, "probabilities": self.probabilities}
-            return answer | ({"heads": self.heads} if self.heads is not None else {})
-        return {**answer, "value": self.value}
+        answer: dict[str, Any] = {"id": self.id, "start": self.start, "end": self.end}
+        answer |= {"used": list(self.used), "label": self.label}
+        answer |= {"probabilities": self.probabilities, "heads": self.heads, "value": self.value}
+        answer |= {"text": self.text, "text_source": self.text_source}
+        return {key: value for key, value in answer.items() if value is not None}
 
 
 class Predictor:
@@ -83,8 +96,8 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: Path | str, *, head: str | None = None) -> "Predictor":
-        """The model of a folder, or of the `model/` inside a run folder."""
-        folder = model_folder(Path(folder))
+        """The model of a folder, of the `model/` inside a run folder, or of the hub by its id."""
+        folder = model_folder(fetched(folder))
         model = load_task(folder)
         reads = model.backbone.text_encoder is not None
         return cls(model, load_tokenizer(folder) if reads else None, head=head, name=str(folder))
@@ -108,16 +121,52 @@ class Predictor:
         Raises AudioError for what cannot be heard, CrosstoneError where the model was not trained
         to answer from what is given.
         """
-        identity = Path(audio).name if isinstance(audio, (str, Path)) else "utterance"
-        text = text.strip() if text else None
-        hears = self.model.backbone.audio_encoder is not None
-        item = Item(
-            id=identity,
-            audio=self._samples(audio, sampling_rate) if audio is not None and hears else None,
-            text=self._tokens(identity, text) if text and self.tokenizer is not None else None,
+        is_file = isinstance(audio, (str, Path))
+        recording = Recording(
+            id=Path(audio).name if is_file else "utterance",  # type: ignore[arg-type]
+            audio=Path(audio) if is_file else audio,  # type: ignore[arg-type]
+            sampling_rate=sampling_rate,
+            text=text,
+            text_source="given",
         )
-        self._accept(item)
-        return next(self._answers([item]))
+        found: Prediction = next(answered([self.question(recording)], self.answers, batch_size=1))
+        return found
+
+    def predict_many(
+        self,
+        inputs: Iterable[Asked | Refusal],
+        *,
+        batch_size: int = 32,
+        recogniser: Recogniser | None = None,
+    ) -> Iterator[Prediction | Refusal]:
+        """What the model says of each input, in their order, or why it says nothing.
+
+        inputs: recordings, paths, or mappings with `audio`, `text`, `sampling_rate`, `id`, `start`
+        and `end`, as many as there are: they are read ahead in windows of bounded size. recogniser:
+        hears the words where none are given.
+        """
+        return answered(self._questions(inputs, recogniser), self.answers, batch_size=batch_size)
+
+    def __call__(self, inputs: Any, *, batch_size: int = 32, top_k: int | None = None) -> Any:
+        """As a pipeline of transformers answers: for each input a list of label and score, the
+        most probable first, for one input its list; a value stands as the score of its head.
+
+        inputs: a path, samples at the model's own rate, or a mapping as for `predict_many`, or a
+        list of them. Raises CrosstoneError for the first input that has no answer.
+        """
+        rate = self.sampling_rate
+        listed = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        asked = [
+            {"audio": i, "sampling_rate": rate} if isinstance(i, np.ndarray) else i for i in listed
+        ]
+        found = []
+        for answer in self.predict_many(asked, batch_size=batch_size):
+            if isinstance(answer, Refusal):
+                raise CrosstoneError(answer.reason)
+            scores = answer.probabilities or {self.head: answer.value or 0.0}
+            ranked = sorted(scores.items(), key=lambda pair: -pair[1])[:top_k]
+            found.append([{"label": label, "score": score} for label, score in ranked])
+        return found if isinstance(inputs, (list, tuple)) else found[0]
 
     def predict_items(
         self,
@@ -129,34 +178,83 @@ class Predictor:
         """What the model says of a corpus's items, in order of length, and so not of position."""
         order = np.argsort(np.nan_to_num(items.corpus.durations), kind="stable")
         for start in range(0, len(order), batch_size):
-            yield from self._answers([items[int(i)] for i in order[start : start + batch_size]])
+            yield from self.answers([items[int(i)] for i in order[start : start + batch_size]])
             if progress is not None:
                 progress(min(start + batch_size, len(order)), len(order))
 
-    def _samples(
-        self, audio: Path | str | NDArray[Any], sampling_rate: int | None
-    ) -> NDArray[np.float32]:
-        wanted = self.model.backbone.config.sampling_rate
-        if isinstance(audio, (str, Path)):
-            return read_audio(Path(audio), sampling_rate=wanted, max_seconds=self.max_seconds)
-        samples = np.asarray(audio, dtype=np.float32)
-        if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
-            raise AudioError(
-                f"samples: expected finite mono samples of shape (N,), found shape {samples.shape}"
-                f"{'' if np.isfinite(samples).all() else ' with NaN or infinity'}"
+    @property
+    def hears(self) -> bool:
+        """Whether it takes recordings."""
+        return self.model.backbone.audio_encoder is not None
+
+    @property
+    def reads(self) -> bool:
+        """Whether it takes words."""
+        return self.tokenizer is not None
+
+    @property
+    def sampling_rate(self) -> int:
+        """Of what it hears, in Hz."""
+        return int(self.model.backbone.config.sampling_rate)
+
+    def question(self, recording: Recording, recogniser: Recogniser | None = None) -> Question:
+        """A recording as it is put to the model.
+
+        Raises AudioError for what cannot be heard, CorpusError for a text that is too long,
+        CrosstoneError where the model was not trained to answer from what is given.
+        """
+        text = " ".join((recording.text or "").split()) or None
+        source = recording.text_source
+        asks = recogniser is not None and self.reads and text is None
+        samples = None
+        if recording.audio is not None and (self.hears or asks):
+            samples = self._samples(recording)
+            if asks:
+                assert recogniser is not None
+                text, source = recogniser(samples, self.sampling_rate), "asr"
+        item = Item(
+            id=recording.id,
+            audio=samples if self.hears else None,
+            text=self._tokens(recording.id, text) if text and self.reads else None,
+        )
+        self.accept(has_audio=item.audio is not None, has_text=item.text is not None)
+        seconds = 0.0 if samples is None else len(samples) / self.sampling_rate
+        start = None if samples is None else recording.start or 0.0
+        return Question(
+            item,
+            seconds=seconds if self.hears else 0.0,
+            start=start,
+            end=None if start is None else round(start + seconds, 3),
+            text=text if item.text is not None else None,
+            text_source=source if item.text is not None else None,
+        )
+
+    def _questions(
+        self, inputs: Iterable[Asked | Refusal], recogniser: Recogniser | None
+    ) -> Iterator[Question | Refusal]:
+        for number, asked in enumerate(inputs, 1):
+            if isinstance(asked, Refusal):
+                yield asked
+                continue
+            identity = f"utterance-{number}"
+            try:
+                recording = as_recording(asked, number)
+                identity = recording.id
+                yield self.question(recording, recogniser)
+            except CrosstoneError as error:
+                yield Refusal(identity, str(error))
+
+    def _samples(self, recording: Recording) -> NDArray[np.float32]:
+        try:
+            return read_recording(
+                recording, sampling_rate=self.sampling_rate, max_seconds=self.max_seconds
             )
-        if sampling_rate is None:
-            raise AudioError("samples: expected their sampling_rate in Hz, found none; give it")
-        seconds = len(samples) / sampling_rate
-        if seconds > self.max_seconds:
-            raise AudioError(
-                f"samples: expected at most {self.max_seconds:g} s, found {seconds:.1f} s; cut the "
-                "recording into utterances"
-            )
-        if sampling_rate == wanted:
-            return samples
-        resampled: NDArray[np.float32] = soxr.resample(samples, sampling_rate, wanted)
-        return resampled
+        except AudioFault as fault:
+            if fault.kind != "long":
+                raise
+            raise AudioFault(
+                f"{fault}, or ask for its timeline (crosstone predict --segments vad)", fault.kind
+            ) from None
 
     def _tokens(self, identity: str, text: str) -> NDArray[np.int64]:
         limit = max_tokens(self.model.backbone.config.text_config)
@@ -164,9 +262,9 @@ class Predictor:
         (row,) = tokenise(self.tokenizer, [(identity, text)], None if cuts else limit)
         return shortened(row, limit)
 
-    def _accept(self, item: Item) -> None:
-        """Refuse a combination of modalities that training never showed."""
-        given = _kind(item.audio is not None, item.text is not None)
+    def accept(self, *, has_audio: bool, has_text: bool) -> None:
+        """Raise CrosstoneError for a combination of modalities that training never showed."""
+        given = _kind(has_audio, has_text)
         heard = self.model.config.heard or []
         if given in heard:
             return
@@ -180,7 +278,8 @@ class Predictor:
         )
 
     @torch.inference_mode()
-    def _answers(self, items: Sequence[Item]) -> Iterator[Prediction]:
+    def answers(self, items: Sequence[Item]) -> Iterator[Prediction]:
+        """What the model says of items side by side, in their order."""
         was_training = self.model.training
         self.model.eval()
         parameter = next(self.model.parameters())

@@ -1,0 +1,135 @@
+"""Answers as JSON lines, CSV, SubRip or Audacity labels, in a file that can be gone on with."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TextIO, get_args
+
+from crosstone.errors import CrosstoneError
+
+Format = Literal["jsonl", "csv", "srt", "audacity"]
+FORMATS: tuple[str, ...] = get_args(Format)
+OF_ONE_RECORDING = ("srt", "audacity")
+"""Forms whose times are of one recording."""
+
+_PREDICTION = ("id", "start", "end", "used", "label", "value", "text", "text_source")
+_TIMELINE = ("segment", "smoothed", "turn", "unanswered", "last")
+
+
+class Writer:
+    """Writes answers, as `as_dict` gives them, one by one to a stream.
+
+    labels: the classes, each a column of CSV. is_timeline: whether the answers are segments.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        form: Format,
+        *,
+        labels: Sequence[str] = (),
+        is_timeline: bool = False,
+        has_header: bool = False,
+    ) -> None:
+        self._stream, self._form, self._labels = stream, form, labels
+        self._columns = (*_PREDICTION, *(_TIMELINE if is_timeline else ()))
+        self._number = 0
+        if form == "csv" and not has_header:
+            self._write(_csv_line([*self._columns, *labels]))
+
+    def write(self, answer: Mapping[str, Any]) -> None:
+        """One answer, in the stream at once."""
+        if self._form == "jsonl":
+            self._write(json.dumps(answer, ensure_ascii=False) + "\n")
+        elif self._form == "csv":
+            shown = {**answer, "used": "+".join(answer.get("used", ()))}
+            probabilities = answer.get("probabilities") or {}
+            cells = [shown.get(name) for name in self._columns]
+            self._write(_csv_line(cells + [probabilities.get(name) for name in self._labels]))
+        elif answer.get("label") is not None or answer.get("value") is not None:
+            self._number += 1
+            self._write(self._label(answer))
+
+    def _label(self, answer: Mapping[str, Any]) -> str:
+        if answer.get("start") is None or answer.get("end") is None:
+            raise CrosstoneError(
+                f"{answer['id']}: {self._form} labels need times, which words alone have not; "
+                "use --format jsonl"
+            )
+        start, end = float(answer["start"]), float(answer["end"])
+        if answer.get("label") is not None:
+            said = f"{answer['label']} {answer['probabilities'][answer['label']]:.2f}"
+        else:
+            said = f"{answer['value']:.2f}"
+        if self._form == "audacity":
+            return f"{start:.6f}\t{end:.6f}\t{said}\n"
+        text = f"\n{answer['text']}" if answer.get("text") else ""
+        return f"{self._number}\n{_srt_time(start)} --> {_srt_time(end)}\n{said}{text}\n\n"
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+def _csv_line(cells: Sequence[Any]) -> str:
+    """A row on one line: line breaks inside a cell become blanks."""
+    line = io.StringIO(newline="")
+    shown = [" ".join(cell.split()) if isinstance(cell, str) else cell for cell in cells]
+    csv.writer(line, lineterminator="\n").writerow(shown)
+    return line.getvalue()
+
+
+def _srt_time(seconds: float) -> str:
+    whole = round(seconds * 1000)
+    minutes, milliseconds = divmod(whole, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{milliseconds // 1000:02},{milliseconds % 1000:03}"
+
+
+def go_on(path: Path, form: Format, *, is_timeline: bool) -> set[str]:
+    """The ids that a file of answers has whole; what follows them is cut off.
+
+    A line that broke off goes, and so does a timeline without its last segment. Raises
+    CrosstoneError for a form that cannot be gone on with and for a file of another form.
+    """
+    if form in OF_ONE_RECORDING:
+        raise CrosstoneError(f"--resume: expected --format jsonl or csv, found {form}")
+    done: set[str] = set()
+    whole = at = 0
+    columns: list[str] = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                break
+            at += len(line)
+            if form == "csv" and number == 1:
+                columns = next(csv.reader([line.decode("utf-8-sig", "replace")]))
+                whole = at
+                continue
+            answer = _answer(path, number, line, form, columns)
+            if not is_timeline or str(answer.get("last")).lower() == "true":
+                done.add(str(answer["id"]))
+                whole = at
+    with path.open("rb+") as file:
+        file.truncate(whole)
+    return done
+
+
+def _answer(
+    path: Path, number: int, line: bytes, form: Format, columns: Sequence[str]
+) -> Mapping[str, Any]:
+    try:
+        if form == "csv":
+            answer = dict(zip(columns, next(csv.reader([line.decode()])), strict=True))
+        else:
+            answer = json.loads(line)
+        if "id" in answer:
+            return answer
+    except (ValueError, TypeError, StopIteration):
+        pass
+    raise CrosstoneError(
+        f"{path}: line {number}: expected an answer of crosstone predict as {form}, found "
+        "something else; choose another --out"
+    )

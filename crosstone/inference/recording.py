@@ -1,0 +1,158 @@
+"""What a model is asked about, what it cannot answer, and recordings that ffmpeg opens."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from crosstone.data.audio import AudioFault, read_audio, read_header
+from crosstone.errors import AudioError, CrosstoneError
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recording:
+    """One question: a recording, what is said in it, or both."""
+
+    id: str
+    """What the answer is called."""
+    audio: Path | NDArray[Any] | None = None
+    """A file, or mono samples in [-1, 1]."""
+    sampling_rate: int | None = None
+    """Of samples, in Hz."""
+    start: float | None = None
+    """Seconds into the file; None is its beginning."""
+    end: float | None = None
+    """Seconds into the file; None is its end."""
+    text: str | None = None
+    """What is said."""
+    text_source: str | None = None
+    """Where that comes from: given, sidecar, column, asr or what a manifest says."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A question without an answer."""
+
+    id: str
+    reason: str
+    """The sentence that says why."""
+
+
+Asked = Recording | Path | str | Mapping[str, Any]
+
+
+def as_recording(asked: Asked, number: int) -> Recording:
+    """The question that something stands for: a path, or a mapping as pipelines take it.
+
+    A mapping has `audio` (or `array`, or `raw`: mono samples with their `sampling_rate`) and the
+    other fields of a Recording; without an id it is called by its file, or by its number. Raises
+    CrosstoneError for another key.
+    """
+    if isinstance(asked, Recording):
+        return asked
+    if isinstance(asked, (str, Path)):
+        return Recording(id=str(asked), audio=Path(asked))
+    fields = dict(asked)
+    for name in ("array", "raw"):
+        if name in fields:
+            fields["audio"] = fields.pop(name)
+    known = Recording.__dataclass_fields__
+    if unknown := sorted(set(fields) - set(known)):
+        raise CrosstoneError(
+            f"question {number}: expected the keys {', '.join(known)}, found {', '.join(unknown)}"
+        )
+    audio = fields.get("audio")
+    if isinstance(audio, (str, Path)):
+        fields["audio"] = Path(audio)
+    if fields.get("text") is not None:
+        fields.setdefault("text_source", "given")
+    named = str(audio) if isinstance(audio, (str, Path)) else f"utterance-{number}"
+    return Recording(**{"id": named, **fields})
+
+
+def read_recording(recording: Recording, *, sampling_rate: int, max_seconds: float) -> Samples:
+    """Mono samples (N,) in [-1, 1]; raises AudioError for what cannot be heard."""
+    audio = recording.audio
+    assert audio is not None
+    if isinstance(audio, Path):
+        with readable(audio) as file:
+            return read_audio(
+                file,
+                start=recording.start,
+                end=recording.end,
+                sampling_rate=sampling_rate,
+                max_seconds=max_seconds,
+            )
+    samples = np.asarray(audio, dtype=np.float32)
+    if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
+        raise AudioError(
+            f"samples: expected finite mono samples of shape (N,), found shape {samples.shape}"
+            f"{'' if np.isfinite(samples).all() else ' with NaN or infinity'}"
+        )
+    rate = recording.sampling_rate
+    if rate is None:
+        raise AudioError("samples: expected their sampling_rate in Hz, found none; give it")
+    seconds = len(samples) / rate
+    if seconds > max_seconds:
+        raise AudioError(
+            f"samples: expected at most {max_seconds:g} s, found {seconds:.1f} s; cut the "
+            "recording into utterances"
+        )
+    if rate == sampling_rate:
+        return samples
+    resampled: Samples = soxr.resample(samples, rate, sampling_rate)
+    return resampled
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Path]:
+    """A file that libsndfile reads: the recording itself, or what ffmpeg makes of it meanwhile.
+
+    Raises AudioError for what is no recording to either, or where ffmpeg is needed and is not
+    installed; an AudioError about the file that ffmpeg made names the recording.
+    """
+    try:
+        read_header(path)
+    except AudioFault as fault:
+        if fault.kind != "not-audio" or not path.is_file():
+            raise
+        program = shutil.which("ffmpeg")
+        if program is None:
+            raise AudioFault(
+                f"{fault}; ffmpeg, which opens more kinds, is not installed here", fault.kind
+            ) from None
+    else:
+        yield path
+        return
+    with TemporaryDirectory(prefix="crosstone-") as folder:
+        wav = Path(folder) / "decoded.wav"
+        _decode(program, path, wav)
+        try:
+            yield wav
+        except AudioFault as fault:
+            raise AudioFault(str(fault).replace(str(wav), str(path)), fault.kind) from None
+
+
+def _decode(program: str, path: Path, wav: Path) -> None:
+    """Let ffmpeg write the first sound of a file as WAV; it opens nothing but that file."""
+    command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file"]
+    command += ["-i", f"file:{path.resolve()}", "-map", "0:a:0", "-c:a", "pcm_s16le"]
+    command += ["-rf64", "auto", "-f", "wav", str(wav)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise AudioFault(
+            f"{path}: expected audio, found what ffmpeg cannot decode either "
+            f"({said[-1] if said else f'exit code {done.returncode}'}); fetch it again",
+            "not-audio",
+        )
