@@ -23,7 +23,7 @@ RELEASED = (
 
 
 def test_none_is_lost() -> None:
-    assert len(NAMES) == 39
+    assert len(NAMES) == 69
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -116,6 +116,90 @@ def test_jbls_recipes_say_what_the_readme_says() -> None:
 
 
 @pytest.mark.parametrize(
+    "name,batch_size,lr,clip,epochs",
+    [
+        ("mult-mosei", 16, 1e-3, 1.0, 20),
+        ("mult-mosi", 128, 1e-3, 0.8, 100),
+        ("mult-iemocap-heads", 32, 2e-3, 0.8, 30),
+        ("mult-mosei-code", 24, 1e-3, 0.8, 40),
+    ],
+)
+def test_mult_recipes_are_table_5(
+    name: str, batch_size: int, lr: float, clip: float, epochs: int
+) -> None:
+    """Table 5 of Tsai et al. 2019, and the defaults of the released code; L1 for a value, for
+    classes the mean of four two-way losses."""
+    recipe = load_recipe(name)
+    assert (recipe.optim.name, recipe.optim.lr, recipe.optim.clip) == ("adam", lr, clip)
+    assert (recipe.training.batch_size, recipe.training.epochs) == (batch_size, epochs)
+    assert recipe.objectives.supervised is not None
+    expected = ("one_vs_rest", 0.25) if "heads" in name else ("l1", 1.0)
+    assert (recipe.criterion, recipe.objectives.supervised.weight) == expected
+
+
+def test_the_ablation_towers_are_trained_as_ctal() -> None:
+    """§3.2, §4.1 and §4.2.1 of Li et al. 2021: table 4 compares models, not their training."""
+    for name in ("two-stream", "single-stream", "mockingjay"):
+        pretrain, finetune = load_recipe(f"{name}-pretrain"), load_recipe(f"{name}-iemocap")
+        assert (pretrain.optim.lr, pretrain.optim.schedule) == (5e-5, "linear")
+        assert (pretrain.training.batch_size, pretrain.training.steps) == (16, 1_000_000)
+        frames = pretrain.objectives.masked_frames
+        assert frames is not None
+        assert (frames.probability, frames.min_span, frames.max_span) == (0.15, 20, 50)
+        reads = FAMILIES[name].reads
+        assert pretrain.objectives.masks == (("text", "audio") if reads else ("audio",))
+        assert (finetune.objectives.orthogonality is not None) is reads
+        assert (finetune.optim.lr, finetune.optim.schedule) == (1e-5, "cosine")
+        assert (finetune.training.batch_size, finetune.training.epochs) == (4, 20)
+        preset = FAMILIES[name].presets[pretrain.model.preset or ""]
+        config = FAMILIES[name].model.config_class
+        assert set(preset) <= set(config.__dataclass_fields__)
+
+
+def test_ctal_recipes_are_the_papers_and_the_codes() -> None:
+    """§3.2, §4.1 and §4.2 of Li et al. 2021; the fact sheet's rows 2, 3, 13–17 and 20."""
+    for size, layers in (("base", 3), ("large", 6)):
+        pretrain = load_recipe(f"ctal-{size}-pretrain")
+        preset = FAMILIES["ctal"].presets[pretrain.model.preset or ""]
+        text = BUILTIN_TEXT[pretrain.model.text_encoder or ""](vocab_size=5)
+        assert preset["num_layers"] == text.num_hidden_layers == layers
+        assert (pretrain.optim.name, pretrain.optim.lr) == ("adam", 5e-5)
+        assert (pretrain.training.batch_size, pretrain.training.steps) == (16, 1_000_000)
+        assert pretrain.model.vocab_size == 30_000
+        assert pretrain.objectives.masks == ("text", "audio")
+        emotion, value = load_recipe(f"ctal-{size}-iemocap"), load_recipe(f"ctal-{size}-mosei")
+        speaker = load_recipe(f"ctal-{size}-verification")
+        assert value.criterion == "l1"
+        for recipe in (emotion, value, speaker):
+            assert recipe.model.init == f"runs/ctal-{size}-pretrain"
+            assert (recipe.optim.name, recipe.optim.lr) == ("adamw", 1e-5)
+            assert recipe.optim.schedule == "cosine"
+            assert (recipe.training.batch_size, recipe.training.epochs) == (4, 20)
+            assert recipe.objectives.orthogonality is not None
+            assert recipe.objectives.orthogonality.alpha == 1
+            assert recipe.data.hear_seconds == 2999 * 200 / 16_000
+    coded = load_recipe("ctal-base-pretrain-code")
+    frames = coded.objectives.masked_frames
+    assert frames is not None
+    assert (frames.style, frames.probability, frames.min_span, frames.max_span) == (
+        "code",
+        0.15,
+        20,
+        50,
+    )
+    assert (coded.optim.name, coded.optim.warmup, coded.training.batch_size) == (
+        "bertadam",
+        0.07,
+        8,
+    )
+    tuned = load_recipe("ctal-base-iemocap-code")
+    assert tuned.protocol is not None
+    assert (tuned.training.batch_size, tuned.protocol.selection) == (2, "best_test")
+    for recipe in (coded, tuned):
+        assert FAMILIES["ctal"].presets[recipe.model.preset or ""]["as_published"] == "code"
+
+
+@pytest.mark.parametrize(
     "name,protocol,corpus",
     [
         ("cmt-base-iemocap", "iemocap-4way-loso", "iemocap"),
@@ -176,6 +260,8 @@ def test_recipes_that_cannot_be(overrides: list[str], said: str) -> None:
     for bad in ("masked_text.probability=15", "masked_audio.start_probability=0"):
         with pytest.raises(ConfigError, match=r"expects a share in \(0, 1\]"):
             load_recipe("twokey-cmt-pretrain", [f"objectives.{bad}"])
+    with pytest.raises(ConfigError, match="'mult' has no pretraining, expected stage=finetune"):
+        load_recipe("twokey-two-stream-pretrain", ["model.family=mult"])
     with pytest.raises(ConfigError, match=r"pretrain needs objectives\.masked_text"):
         load_recipe(
             "twokey-cmt-pretrain", ["objectives.masked_text=null", "objectives.masked_audio=null"]

@@ -56,6 +56,9 @@ class Family:
     small: Mapping[str, Any] = field(default_factory=dict)
     """Config fields that bring the family to the size of these two."""
 
+    pretrains: bool = True
+    """Whether it predicts what is masked; what does not is trained on labels alone."""
+
     frozen_in_pretraining: bool = False
     """Whether pretraining leaves the encoders as they are."""
 
@@ -67,7 +70,7 @@ class Family:
 
 _SMALL_CMA = {"width": 64, "num_heads": 4, "initializer_range": 0.1}
 
-_SMALL_CTAL = {"num_layers": 2, "num_heads": 4, "intermediate_size": 256, "initializer_range": 0.1}
+_SMALL_CTAL = {"num_layers": 2, "num_heads": 4, "intermediate_size": 256, "initializer_range": 0.05}
 
 _SMALL_STREAM = {"num_heads": 4, "intermediate_size": 256, "initializer_range": 0.1}
 
@@ -99,7 +102,7 @@ FAMILIES: dict[str, Family] = {
     "cma-text": Family(
         model=CMAModel, paper="cma-2021", hears=False, presets=CMA_PRESETS, small=_SMALL_CMA
     ),
-    "mult": Family(model=MulTModel, paper="ctal-2021", presets=MULT_PRESETS),
+    "mult": Family(model=MulTModel, paper="ctal-2021", presets=MULT_PRESETS, pretrains=False),
     "two-stream": Family(
         model=TwoStreamModel,
         paper="ctal-2021",

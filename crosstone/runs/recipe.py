@@ -270,6 +270,11 @@ class Recipe:
         if family is None:
             known = ", ".join(FAMILIES)
             return [f"model.family: expected one of {known}, found '{self.model.family}'"]
+        if self.stage != "finetune" and not family.pretrains:
+            return [
+                f"model.family: '{self.model.family}' has no pretraining, expected stage=finetune, "
+                f"found {self.stage}"
+            ]
         if preset is not None and preset not in family.presets:
             known = ", ".join(family.presets) or "none"
             return [
