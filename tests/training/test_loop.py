@@ -18,6 +18,7 @@ from crosstone.data.sampling import BatchPlan
 from crosstone.errors import AudioError, CheckpointError, ConfigError, CrosstoneError
 from crosstone.training import OptimSpec, TrainingSpec, clear_checkpoints, read_log
 from crosstone.training.log import RunLog
+from crosstone.training.step import Stepper
 
 
 def lines(out, event: str) -> list[dict]:
@@ -131,7 +132,13 @@ def test_log_says_what_ran(tmp_path):
         assert line["loss"] == line["parts"]["value"] + 0.5 * line["parts"]["size"]
         assert 0 < line["padding"] < 1
         assert line["samples_per_second"] > 0
+        assert line["speech_per_second"] > 0
+        assert line["seconds_left"] >= 0
+        assert "utilisation" not in line
         assert line["lr"] == OptimSpec(lr=0.02, warmup=0.2).rate(line["step"] - 1, 12)
+    assert [line["samples"] for line in steps] == [26, 52, 60]
+    assert steps[-1]["speech"] == 3 * (1 + 2 + 3 + 4 + 5) * 4
+    assert steps[-1]["seconds_left"] == 0
     assert [line["step_seen"] for line in lines(tmp_path, "probe")] == [4.0, 8.0, 12.0]
     assert [line["valid"].keys() for line in lines(tmp_path, "epoch")] == [{"error"}] * 3
     assert lines(tmp_path, "end")[0]["step"] == 12
@@ -388,6 +395,15 @@ def test_spec_lists_its_faults():
         "-2; exactly one of batch_size and batch_seconds is expected, found batch_size 16 and "
         "batch_seconds -2"
     )
+    with pytest.raises(ConfigError) as caught:
+        TrainingSpec(
+            steps=1, ema=1.0, average_checkpoints=0, spike_factor=1, fsdp=True, precision="fp16"
+        )
+    assert str(caught.value) == (
+        "average_checkpoints expects 1 or more, found 0; spike_factor expects a number above 1, "
+        "found 1; ema expects a decay in (0, 1), found 1.0; ema and average_checkpoints are two "
+        "ways to average; choose one; fsdp expects precision float32, bf16 or float64, found fp16"
+    )
     with pytest.raises(ConfigError, match="max_batch_items bounds batch_seconds, found none"):
         TrainingSpec(steps=1, max_batch_items=3)
 
@@ -397,3 +413,174 @@ def test_seconds_are_not_counted_of_what_is_only_read(tmp_path):
     items.hears = False
     with pytest.raises(ConfigError, match="expect recordings, whose seconds they count"):
         toy_fit(tmp_path, model=ToyModel(), items=items, training=SECONDS)
+
+
+AVERAGED: dict[str, dict] = {"ema": {"ema": 0.8}, "epochs": {"average_checkpoints": 2}}
+
+
+@pytest.mark.parametrize("name", AVERAGED)
+def test_averaged_weights_are_scored_left_and_taken_up_again(tmp_path, name):
+    """Training goes its way as without; what is scored is what is left; a resumed run is equal."""
+    spec, seen = {"epochs": 3, **AVERAGED[name]}, []
+
+    def score(model: ToyModel) -> dict[str, float]:
+        seen.append(model.head.weight.detach().clone())
+        return toy_score(model)
+
+    whole, plain, resumed = (ToyModel(dropout=0.3) for _ in range(3))
+    toy_fit(tmp_path / "whole", model=whole, training=spec, score=score)
+    ends = []
+    toy_fit(
+        tmp_path / "plain",
+        model=plain,
+        training={"epochs": 3},
+        score=lambda model: ends.append(model.head.weight.detach().clone()) or toy_score(model),
+    )
+    losses = [[x["loss"] for x in lines(tmp_path / n, "step")] for n in ("whole", "plain")]
+    assert losses[0] == losses[1]
+    assert torch.equal(whole.head.weight, seen[-1])
+    assert not torch.equal(whole.head.weight, plain.head.weight)
+    if name == "epochs":
+        torch.testing.assert_close(whole.head.weight, (ends[1] + ends[2]) / 2, rtol=0, atol=1e-7)
+        assert torch.equal(seen[0], ends[0])
+    for stop in (2, 3):
+        with pytest.raises(InterruptedError):
+            toy_fit(
+                tmp_path / "cut",
+                model=ToyModel(dropout=0.3),
+                training=spec,
+                score=toy_score,
+                objective=ToyObjective(stop_in_epoch=stop),
+                resume=True,
+            )
+    toy_fit(tmp_path / "cut", model=resumed, training=spec, score=toy_score, resume=True)
+    assert same(whole, resumed)
+    valid = [[x["valid"] for x in lines(tmp_path / n, "epoch")] for n in ("whole", "cut")]
+    assert valid[0] == valid[1]
+    again = ToyModel(dropout=0.3)
+    toy_fit(tmp_path / "cut", model=again, training=spec, score=toy_score, resume=True)
+    assert same(whole, again)
+
+
+def test_the_best_epoch_may_be_an_average(tmp_path):
+    model, seen = ToyModel(), []
+    toy_fit(
+        tmp_path,
+        model=model,
+        training={"epochs": 3, "ema": 0.5},
+        score=scripted([0.3, 0.1, 0.5], seen),
+        selection="best",
+        watch="ua",
+    )
+    assert torch.equal(model.head.weight, seen[1])
+
+
+class Leaping(ToyObjective):
+    """Its loss is a thousandfold on one item from the fifth epoch on."""
+
+    epoch = 0
+
+    def corrupt(self, batch, *, seed: int, epoch: int):
+        self.epoch = epoch
+        return super().corrupt(batch, seed=seed, epoch=epoch)
+
+    def __call__(self, output, batch):
+        loss = super().__call__(output, batch)
+        if self.epoch >= 5 and "item-4" in batch.ids:
+            value = loss.parts["value"]
+            loss.parts["value"] = value._replace(sum=1000 * value.sum)
+        return loss
+
+
+def test_a_leap_stops_before_the_weights_move(tmp_path):
+    model, spec = ToyModel(), {"epochs": 6, "spike_factor": 20.0}
+    at = next(
+        number
+        for number, batch in enumerate(BatchPlan(items=20, batch_size=6, seed=3).batches(5), 17)
+        if 4 in batch
+    )
+    with pytest.raises(CrosstoneError) as caught:
+        toy_fit(tmp_path / "leap", model=model, objective=Leaping(), training=spec)
+    sentence = str(caught.value)
+    assert f"step {at}: expected a loss of at most 20 times its median of late, " in sentence
+    assert "item-4" in sentence
+    assert sentence.endswith("set optim.clip or raise training.spike_factor")
+    (stopped,) = lines(tmp_path / "leap", "stopped")
+    assert (stopped["step"], stopped["reason"]) == (at, sentence)
+    assert sorted(stopped["items"]) == sorted(
+        f"item-{i}" for i in BatchPlan(items=20, batch_size=6, seed=3).batches(5)[at - 17]
+    )
+    # the checkpoint before the leap is whole: the run goes on from it, and stops there again
+    with pytest.raises(CrosstoneError) as caught:
+        toy_fit(
+            tmp_path / "leap", model=ToyModel(), objective=Leaping(), training=spec, resume=True
+        )
+    assert str(caught.value) == sentence
+    assert all(weight.isfinite().all() for weight in model.parameters())
+
+
+def test_utilisation_counts_operations_once_and_changes_nothing(tmp_path):
+    plain, told = ToyModel(dropout=0.3), ToyModel(dropout=0.3)
+    toy_fit(tmp_path / "plain", model=plain)
+    spec = {"peak_tflops": 0.001, "micro_batch_size": None}
+    toy_fit(tmp_path / "told", model=told, training=spec)
+    assert same(plain, told)
+    for line in lines(tmp_path / "told", "step"):
+        assert 0 < line["utilisation"] < 1
+    assert lines(tmp_path / "told", "start")[0]["peak_tflops"] == 0.001
+    measured = ToyModel(dropout=0.3)
+    toy_fit(tmp_path / "measured", model=measured, training={"peak_tflops": "measured"})
+    assert same(plain, measured)
+
+
+def test_operations_of_a_step_by_hand(tmp_path, monkeypatch):
+    """Linear layers of 3 × 3 (frozen), 3 × 8 and 8 × 1, forwards and backwards."""
+    taken, take = [], Stepper.take
+
+    def noted(self, *args, **options):
+        taken.append(take(self, *args, **options))
+        return taken[-1]
+
+    monkeypatch.setattr(Stepper, "take", noted)
+    whole = {"epochs": None, "steps": 2, "batch_size": 20, "peak_tflops": 1.0}
+    for name, size in (("whole", None), ("cut", 20)):
+        spec = {**whole, "micro_batch_size": size}
+        toy_fit(tmp_path / name, model=ToyModel(), training=spec)
+    places = 20 * 5
+    assert [(each.places, each.flops is None) for each in taken] == [
+        *((places, False), (places, True)),
+        *((places, False), (places, True)),
+    ]
+    frames = 2 * places * (3 * 3 + 2 * 3 * 8)  # the input's gradient is asked for nowhere
+    heads = 2 * 20 * 3 * 8
+    mark = 2 * places * (3 * 8)  # but where a frame is hidden
+    assert taken[0].flops in (frames + heads, frames + heads + mark)
+    assert taken[2].flops == taken[0].flops
+
+
+def test_trackers_are_told_or_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"trackers: expected some of aim, .*, found tensorbord"):
+        toy_fit(tmp_path / "a", model=ToyModel(), training={"trackers": ("tensorbord",)})
+    with pytest.raises(ConfigError, match=r"dvclive is not installed; pip install 'crosstone\[tr"):
+        toy_fit(tmp_path / "b", model=ToyModel(), training={"trackers": ("dvclive",)})
+
+
+def test_tensorboard_is_told_every_line(tmp_path):
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    plain, told = ToyModel(), ToyModel()
+    toy_fit(tmp_path / "plain", model=plain)
+    spec = {"trackers": ("tensorboard",)}
+    toy_fit(tmp_path / "told", model=told, training=spec, score=toy_score)
+    assert same(plain, told)
+    events = accumulators.EventAccumulator(str(tmp_path / "told" / "crosstone"))
+    events.Reload()
+    expected = [line["loss"] for line in lines(tmp_path / "told", "step")]
+    assert [scalar.value for scalar in events.Scalars("step/loss")] == pytest.approx(expected)
+    assert {"step/parts.value", "step/lr", "epoch/valid.error"} <= set(events.Tags()["scalars"])
+
+
+def test_one_process_shards_nothing(tmp_path):
+    plain, alone = ToyModel(), ToyModel()
+    toy_fit(tmp_path / "plain", model=plain)
+    toy_fit(tmp_path / "alone", model=alone, training={"fsdp": True})
+    assert same(plain, alone)
