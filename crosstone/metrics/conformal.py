@@ -11,7 +11,7 @@ from crosstone.errors import CrosstoneError
 Floats = NDArray[np.float64]
 
 RISK = 0.1
-"""How often, over draws of the calibration items, an accuracy may be promised that does not hold."""
+"""How often, over draws of the calibration items, what is promised may not hold."""
 
 _STEP = 0.005
 """Thresholds of confidence that are tried are its multiples."""

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import torch
 from huggingface_hub.dataclasses import strict
-from torch import Tensor
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from torch import Tensor, nn
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, initialization
 
+from crosstone.nn.absence import AbsentTokens
 from crosstone.nn.encoders import FREEZES, AudioEncoder, TextEncoder
 from crosstone.nn.masking import Corruption
 from crosstone.sequence import Sequence
@@ -53,6 +55,10 @@ class CrossModalConfig(PreTrainedConfig):
 
     mask_token_id: int = 0
     """Token that stands for a masked one where token ids are masked (`mask_level: inputs`)."""
+
+    absent_tokens: bool = False
+    """A learned vector stands in for a modality that an item lacks, as a stream of one place where
+    the states of its encoder would enter; otherwise the other modality finds nothing there."""
 
     initializer_range: float = 0.02
     """Standard deviation of the initial weights of the layers above the encoders."""
@@ -128,6 +134,23 @@ class CrossModalModel(PreTrainedModel):
             if isinstance(config.text_config, PreTrainedConfig)
             else None
         )
+        self.absent: AbsentTokens | None = None
+        if config.absent_tokens:
+            if not (self.hears and self.reads):
+                raise ValueError(
+                    "absent_tokens: expected a model of audio and text, found one of "
+                    f"{' and '.join(self.modalities) or 'neither'}; it always has what it takes"
+                )
+            self.absent = AbsentTokens(self.feature_width, self.token_width)
+            self.register_forward_pre_hook(_with_both_streams, with_kwargs=True)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """As transformers does, and the absent tokens as it does embeddings."""
+        if isinstance(module, AbsentTokens):
+            for vector in (module.audio, module.text):
+                initialization.normal_(vector, std=self.config.initializer_range)
+        else:
+            super()._init_weights(module)
 
     @property
     def pooled_width(self) -> int:
@@ -199,35 +222,56 @@ class CrossModalModel(PreTrainedModel):
     ) -> Sequence | None:
         """States of the speech encoder, (B, N) samples → (B, T, D); None without audio or tower.
 
-        Features (B, T, D) that were made elsewhere are taken as they are.
+        Features (B, T, D) that were made elsewhere are taken as they are. An item without audio has
+        the absent token as its one state, where the model has such.
         """
         if audio is None or mask is None or not self.hears:
             return None
         if audio.ndim == 3:
-            return Sequence(audio, mask)
-        if self.audio_encoder is None:
+            states = Sequence(audio, mask)
+        elif self.audio_encoder is None:
             raise ValueError(f"expected features (B, T, {self.feature_width}), found waveforms")
-        positions = masked.positions if masked is not None else None
-        states: Sequence = self.audio_encoder(Sequence(audio, mask), positions)
-        return states
+        else:
+            positions = masked.positions if masked is not None else None
+            states = self.audio_encoder(Sequence(audio, mask), positions)
+        return states if self.absent is None else self.absent.stand_in(states, self.absent.audio)
 
     def encode_text(
         self, text: Tensor | None, mask: Tensor | None, masked: Corruption | None = None
     ) -> Sequence | None:
         """States of the text encoder, (B, T) ids → (B, T, D); None without text or tower.
 
-        Features (B, T, D) that were made elsewhere are taken as they are.
+        Features (B, T, D) that were made elsewhere are taken as they are. An item without text has
+        the absent token as its one state, where the model has such.
         """
         if text is None or mask is None or not self.reads:
             return None
         if text.ndim == 3:
-            return Sequence(text, mask)
-        if self.text_encoder is None:
+            states = Sequence(text, mask)
+        elif self.text_encoder is None:
             raise ValueError(f"expected features (B, T, {self.token_width}), found token ids")
-        states: Sequence = self.text_encoder(
-            Sequence(text, mask), masked, self.config.mask_token_id
-        )
-        return states
+        else:
+            states = self.text_encoder(Sequence(text, mask), masked, self.config.mask_token_id)
+        return states if self.absent is None else self.absent.stand_in(states, self.absent.text)
+
+
+def _with_both_streams(
+    model: CrossModalModel, given: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of forward, a modality that the whole batch lacks as one place that is not
+    real, which the absent token then takes."""
+    inputs = {**signature(model.forward).bind(*given, **named).arguments}
+    inputs |= inputs.pop("_", {})
+    absent_tokens = model.absent
+    assert absent_tokens is not None
+    there = inputs.get("audio_mask") if inputs.get("audio") is not None else inputs.get("text_mask")
+    for name, vector in (("audio", absent_tokens.audio), ("text", absent_tokens.text)):
+        if inputs.get(name) is None and there is not None:
+            inputs[name] = vector.detach().expand(len(there), 1, -1)
+            inputs[f"{name}_mask"] = torch.zeros(
+                len(there), 1, dtype=torch.bool, device=there.device
+            )
+    return (), inputs
 
 
 def absent(like: Sequence, width: int) -> Sequence:

@@ -308,8 +308,8 @@ def load_backbone(model: TaskModel, folder: Path | str) -> TaskConfig:
     wrong = [f"another shape {k}" for k in kept if k in own and own[k].shape != kept[k].shape]
     if not wrong:
         missing, unexpected = model.load_state_dict(kept, strict=False)
-        # learned only where the config asks for them: the pooler over layers, CTAL's fusion
-        fresh = ("heads.", "backbone.layer_pooler.", "backbone.fusion.")
+        # learned only where the config asks: the pooler over layers, CTAL's fusion, absent tokens
+        fresh = ("heads.", "backbone.layer_pooler.", "backbone.fusion.", "backbone.absent.")
         wrong = [f"missing {k}" for k in missing if not k.startswith(fresh)]
         wrong += [f"unexpected {k}" for k in unexpected if not k.startswith(fresh)]
     if wrong:

@@ -46,7 +46,7 @@ def test_vector_scaling_finds_biases_that_a_temperature_cannot() -> None:
     rng = np.random.default_rng(2)
     logits = rng.normal(0, 1, (4000, 3))
     target = (softmax(logits, 1).cumsum(1) > rng.random((4000, 1))).argmax(1)
-    given_ = softmax(logits + [1.0, 0.0, -1.0], axis=1)
+    given_ = softmax(logits + np.array([1.0, 0.0, -1.0]), axis=1)
     temperature, vector = (fit_scaling(m, target, given_) for m in ("temperature", "vector"))
     assert vector.bias == pytest.approx([-1, 0, 1], abs=0.15)
     gain = [nll(target, np.log(s.apply(given_))) for s in (temperature, vector)]
