@@ -4,6 +4,7 @@ from crosstone.objectives.base import Loss, Objective, Objectives, Part
 from crosstone.objectives.masked_audio import MaskedAudio
 from crosstone.objectives.masked_frames import MaskedFrames
 from crosstone.objectives.masked_text import MaskedText
+from crosstone.objectives.modality_dropout import ModalityDropout
 from crosstone.objectives.orthogonality import Orthogonality
 from crosstone.objectives.supervised import Supervised
 
@@ -12,6 +13,7 @@ __all__ = [
     "MaskedAudio",
     "MaskedFrames",
     "MaskedText",
+    "ModalityDropout",
     "Objective",
     "Objectives",
     "Orthogonality",

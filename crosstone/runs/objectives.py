@@ -15,6 +15,7 @@ from crosstone.objectives import (
     MaskedAudio,
     MaskedFrames,
     MaskedText,
+    ModalityDropout,
     Objective,
     Objectives,
     Orthogonality,
@@ -86,6 +87,8 @@ def objectives_of(recipe: Recipe, model: TaskModel, tokenizer: Any) -> Objective
     """What a recipe asks of a model."""
     asked, backbone = recipe.objectives, model.backbone
     objectives: list[Objective] = []
+    if (dropped := asked.modality_dropout) is not None:
+        objectives.append(ModalityDropout(audio=dropped.audio, text=dropped.text))
     if asked.masked_text is not None:
         if tokenizer is None or tokenizer.mask_token_id is None:
             raise ConfigError("objectives.masked_text: needs a text encoder whose tokenizer masks")

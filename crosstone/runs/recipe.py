@@ -186,6 +186,25 @@ class OrthogonalitySpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModalityDropoutSpec:
+    """Utterances of both modalities that lose one of them for an epoch, drawn by seed, epoch and
+    utterance, so that the model also answers from the other alone."""
+
+    audio: float = 0.15
+    """Share of them that lose their recording."""
+
+    text: float = 0.15
+    """Share of them that lose their words."""
+
+    def __post_init__(self) -> None:
+        if min(self.audio, self.text) < 0 or not 0 < self.audio + self.text < 1:
+            raise ConfigError(
+                "modality_dropout: expected shares of 0 or more, above 0 and below 1 together, "
+                f"found audio {self.audio} and text {self.text}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectivesSpec:
     """What the model is asked to do; null is not asked."""
 
@@ -194,6 +213,7 @@ class ObjectivesSpec:
     masked_frames: MaskedFramesSpec | None = None
     supervised: SupervisedSpec | None = None
     orthogonality: OrthogonalitySpec | None = None
+    modality_dropout: ModalityDropoutSpec | None = None
 
     @property
     def masks(self) -> tuple[str, ...]:
@@ -224,6 +244,11 @@ class Recipe:
     final_model: bool = False
     """finetune: train once more on all units, into out/model, which `predict` takes."""
 
+    calibrate: Literal["none", "auto", "temperature", "vector"] = "none"
+    """finetune: how probabilities are calibrated on the fold's validation groups; those of the
+    final model on the answers of the folds to what they did not train on. auto is the temperature
+    for classes; of a value its distances from the truth are kept, for intervals."""
+
     probe_every: int = 0
     """pretrain, adapt: steps between probes of masked accuracy with the matching and with a
     shuffled other modality; 0 probes at the end only."""
@@ -248,6 +273,7 @@ class Recipe:
         if self.stage == "finetune" and self.data.transductive:
             faults.append("data.transductive is for stages without labels, not for finetune")
         faults += self._faults_of_criterion()
+        faults += self._faults_of_dropout() + self._faults_of_calibration()
         if self.protocol is None and len(self.seeds) > 1:
             faults.append("seeds: a stage without protocol is one run, so expected one seed")
         if self.final_model and self.optim.schedule == "plateau":
@@ -311,6 +337,36 @@ class Recipe:
                     "mse"
                 )
         return faults
+
+    def _faults_of_dropout(self) -> list[str]:
+        if self.objectives.modality_dropout is None:
+            return []
+        family = FAMILIES.get(self.model.family)
+        if self.stage != "finetune":
+            return ["objectives.modality_dropout is for finetune; other stages mask"]
+        if family is not None and len(family.modalities) < 2:
+            takes = family.modalities[0]
+            return [
+                "objectives.modality_dropout: expected a family of audio and text, found "
+                f"'{self.model.family}', which takes {takes} alone"
+            ]
+        return []
+
+    def _faults_of_calibration(self) -> list[str]:
+        protocol, asked = self.protocol, self.calibrate
+        if asked == "none" or protocol is None:
+            return [] if asked == "none" else ["calibrate is for finetune, which has labels"]
+        if self.stage != "finetune":
+            return ["calibrate is for finetune, which has labels"]
+        if asked in ("temperature", "vector") and protocol.task != "classification":
+            return [f"calibrate: {asked} is for classes, not for protocol.task={protocol.task}"]
+        validates = protocol.selection in ("nested", "best_valid") or protocol.kind == "predefined"
+        if asked != "auto" and not (validates or protocol.valid_units or self.final_model):
+            return [
+                f"calibrate: {asked} expects groups that neither train nor test, found none; set "
+                "protocol.selection=best_valid, or final_model=true for the final model alone"
+            ]
+        return []
 
     @property
     def title(self) -> str:

@@ -249,7 +249,7 @@ def _leave(
     """Write the model and the predictions, then drop the checkpoints that led to them; chose: the
     utterances that chose the epoch."""
     model = assembly.model
-    model.config.heard = kinds_of(items)
+    model.config.heard = heard_in(recipe, kinds_of(items))
     past = [
         *assembly.past,
         stage_of(
@@ -286,6 +286,15 @@ def _leave(
             )
         write_lines(folder / "predictions.jsonl", lines)
     clear_checkpoints(folder)
+
+
+def heard_in(recipe: Recipe, kinds: Sequence[str]) -> list[str]:
+    """The kinds of utterance that training shows, those that modality dropout makes included."""
+    heard, dropped = set(kinds), recipe.objectives.modality_dropout
+    if dropped is not None and "audio+text" in heard:
+        heard |= {"text"} if dropped.audio > 0 else set()
+        heard |= {"audio"} if dropped.text > 0 else set()
+    return sorted(heard)
 
 
 def _choice(recipe: Recipe, chose: Corpus | None) -> dict[str, Any]:

@@ -33,6 +33,8 @@ def recipes(folder: Path, codebook: Path) -> dict[str, Recipe]:
     ]
     fine = ["protocol.split=null", "protocol.kind=grouped-kfold", "protocol.folds=2"]
     fine += ["protocol.selection=best_valid", "training.steps=null", "training.epochs=2"]
+    fine += ["objectives.modality_dropout={audio: 0.3, text: 0.3}", "calibrate=auto"]
+    fine += ["model.config.absent_tokens=true"]
     masked = [f"objectives.masked_audio.codebook={codebook}", "data.split=null", "probe_every=2"]
     return {
         "pretrain": load_recipe("twokey-cmt-pretrain", [*common, *masked, "training.steps=5"]),
