@@ -14,7 +14,10 @@ FORMATS: tuple[str, ...] = get_args(Format)
 OF_ONE_RECORDING = ("srt", "audacity")
 """Forms whose times are of one recording."""
 
-_PREDICTION = ("id", "start", "end", "used", "label", "value", "text", "text_source")
+_PREDICTION = (
+    *("id", "start", "end", "used", "label", "calibrated", "label_set"),
+    *("value", "low", "high", "text", "text_source"),
+)
 _TIMELINE = ("segment", "smoothed", "turn", "unanswered", "last")
 
 
@@ -44,7 +47,8 @@ class Writer:
         if self._form == "jsonl":
             self._write(json.dumps(answer, ensure_ascii=False) + "\n")
         elif self._form == "csv":
-            shown = {**answer, "used": "+".join(answer.get("used", ()))}
+            lists = {k: "+".join(answer.get(k, ())) for k in ("used", "label_set")}
+            shown = {**answer, **lists}
             probabilities = answer.get("probabilities") or {}
             cells = [shown.get(name) for name in self._columns]
             self._write(_csv_line(cells + [probabilities.get(name) for name in self._labels]))
@@ -59,8 +63,8 @@ class Writer:
                 "use --format jsonl"
             )
         start, end = float(answer["start"]), float(answer["end"])
-        if answer.get("label") is not None:
-            said = f"{answer['label']} {answer['probabilities'][answer['label']]:.2f}"
+        if answer.get("label") is not None:  # beside "unsure" the largest probability
+            said = f"{answer['label']} {max(answer['probabilities'].values()):.2f}"
         else:
             said = f"{answer['value']:.2f}"
         if self._form == "audacity":

@@ -14,6 +14,7 @@ from crosstone.data.audio import AudioFault
 from crosstone.data.batch import Batch, Item, Items, collate
 from crosstone.data.text import load_tokenizer, shortened, tokenise
 from crosstone.errors import CrosstoneError
+from crosstone.inference.calibration import UNSURE, Calibration, Promises
 from crosstone.inference.hub import fetched
 from crosstone.inference.recogniser import Recogniser
 from crosstone.inference.recording import Asked, Recording, Refusal, as_recording, read_recording
@@ -40,6 +41,21 @@ class Prediction:
     value: float | None = None
     """The score, on the training labels' scale; None for classes."""
 
+    calibrated: str | None = None
+    """How the probabilities were calibrated; None where they stand as the model says them."""
+
+    uncalibrated: dict[str, float] | None = None
+    """The probabilities as the model says them, where they were calibrated."""
+
+    unsure: bool = False
+    """Whether it abstains, since it is not certain enough to keep the accuracy that was asked."""
+
+    interval: tuple[float, float] | None = None
+    """Lowest and highest value, of the coverage that was asked."""
+
+    label_set: tuple[str, ...] | None = None
+    """The classes that it may be, of the coverage that was asked."""
+
     start: float | None = None
     end: float | None = None
     """The stretch of the recording that was heard, in seconds."""
@@ -52,25 +68,42 @@ class Prediction:
 
     @property
     def label(self) -> str | None:
-        """The most probable class; None for a value."""
+        """The most probable class, or "unsure" where it abstains; None for a value."""
         if self.probabilities is None:
             return None
+        if self.unsure:
+            return UNSURE
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, without what does not apply."""
         answer: dict[str, Any] = {"id": self.id, "start": self.start, "end": self.end}
         answer |= {"used": list(self.used), "label": self.label}
-        answer |= {"probabilities": self.probabilities, "heads": self.heads, "value": self.value}
+        answer |= {"probabilities": self.probabilities, "calibrated": self.calibrated}
+        answer |= {"heads": self.heads, "value": self.value, "label_set": self.label_set}
+        low, high = self.interval or (None, None)
+        answer |= {"low": low, "high": high}
         answer |= {"text": self.text, "text_source": self.text_source}
         return {key: value for key, value in answer.items() if value is not None}
 
 
 class Predictor:
-    """A task model with its tokenizer, ready to answer for one head."""
+    """A task model with its tokenizer, ready to answer for one head.
+
+    calibration: what makes its probabilities believable, where its folder carries it. abstain,
+    coverage: what is promised of its answers, as `Promises` says; CrosstoneError where it cannot.
+    """
 
     def __init__(
-        self, model: TaskModel, tokenizer: Any = None, *, head: str | None = None, name: str = ""
+        self,
+        model: TaskModel,
+        tokenizer: Any = None,
+        *,
+        head: str | None = None,
+        name: str = "",
+        calibration: Calibration | None = None,
+        abstain: float | None = None,
+        coverage: float | None = None,
     ) -> None:
         self.model, self.tokenizer, self.name = model, tokenizer, name
         answering = [
@@ -91,16 +124,35 @@ class Predictor:
             )
         self.head = head or answering[0]
         self.spec = model.specs[self.head]
+        if calibration is not None and calibration.head != self.head:
+            calibration = None
+        self.promises = Promises(calibration, abstain=abstain, coverage=coverage, name=name)
         self.max_seconds = min(60.0, model.backbone.max_seconds or 60.0)
         """Longest recording that is taken at once, in seconds."""
 
     @classmethod
-    def load(cls, folder: Path | str, *, head: str | None = None) -> "Predictor":
-        """The model of a folder, of the `model/` inside a run folder, or of the hub by its id."""
+    def load(
+        cls,
+        folder: Path | str,
+        *,
+        head: str | None = None,
+        abstain: float | None = None,
+        coverage: float | None = None,
+    ) -> "Predictor":
+        """The model of a folder, of the `model/` inside a run folder, or of the hub by its id,
+        with the calibration that it carries."""
         folder = model_folder(fetched(folder))
         model = load_task(folder)
         reads = model.backbone.text_encoder is not None
-        return cls(model, load_tokenizer(folder) if reads else None, head=head, name=str(folder))
+        return cls(
+            model,
+            load_tokenizer(folder) if reads else None,
+            head=head,
+            name=str(folder),
+            calibration=Calibration.read(folder),
+            abstain=abstain,
+            coverage=coverage,
+        )
 
     @property
     def device(self) -> torch.device:
@@ -264,9 +316,10 @@ class Predictor:
 
     def accept(self, *, has_audio: bool, has_text: bool) -> None:
         """Raise CrosstoneError for a combination of modalities that training never showed."""
-        given = _kind(has_audio, has_text)
+        given = kind_of(has_audio, has_text)
         heard = self.model.config.heard or []
         if given in heard:
+            self.promises.check(given)
             return
         missing = "a transcript (--text)" if given == "audio" else "a recording"
         if not given:
@@ -291,14 +344,15 @@ class Predictor:
     def _read(self, batch: Batch, logits: Tensor) -> list[Prediction]:
         heard = batch.audio.mask.any(1).tolist() if batch.audio else [False] * len(batch)
         read = batch.text.mask.any(1).tolist() if batch.text else [False] * len(batch)
+        kinds = [kind_of(*has) for has in zip(heard, read, strict=True)]
         return [
             Prediction(
                 id=identity,
-                used=tuple(filter(None, _kind(has_audio, has_text).split("+"))),
-                **answer,
+                used=tuple(filter(None, kind.split("+"))),
+                **self.promises.kept(kind, answer),
             )
-            for identity, has_audio, has_text, answer in zip(
-                batch.ids, heard, read, self._answers_of(logits), strict=True
+            for identity, kind, answer in zip(
+                batch.ids, kinds, self._answers_of(logits), strict=True
             )
         ]
 
@@ -329,9 +383,10 @@ def kinds_of(items: Items) -> list[str]:
     """The kinds of utterance in a training set, as TaskConfig.heard records them."""
     kinds = set()
     for i, utterance in enumerate(items.corpus):
-        kinds.add(_kind(items.hears and utterance.audio is not None, items.has_text(i)))
+        kinds.add(kind_of(items.hears and utterance.audio is not None, items.has_text(i)))
     return sorted(kinds - {""})
 
 
-def _kind(has_audio: bool, has_text: bool) -> str:
+def kind_of(has_audio: bool, has_text: bool) -> str:
+    """What an utterance is of: audio, text, audio+text, or "" for neither."""
     return "+".join(n for n, has in (("audio", has_audio), ("text", has_text)) if has)

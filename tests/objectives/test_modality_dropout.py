@@ -73,5 +73,5 @@ def test_a_recipe_says_what_does_not_go_together() -> None:
         load_recipe("twokey-finetune", ["model.family=text", asked])
     with pytest.raises(ConfigError, match=r"modality_dropout is for finetune"):
         load_recipe("twokey-cmt-pretrain", [asked])
-    with pytest.raises(ConfigError, match="above 0 and below 1 together, found audio 0.5"):
+    with pytest.raises(ConfigError, match="above 0 and below 1 together"):
         load_recipe("twokey-cmt", ["objectives.modality_dropout={audio: 0.5, text: 0.5}"])
