@@ -33,6 +33,7 @@ def by_librosa(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
     return (centred / (features.std(1, keepdims=True) + 1e-16)).T
 
 
+@pytest.mark.filterwarnings("ignore:n_fft=2048 is too large")
 @pytest.mark.parametrize("num_samples", [1800, 1999, 8000, 16_123])
 def test_frames_equal_librosa(num_samples: int) -> None:
     waveform = speech_like(num_samples)
