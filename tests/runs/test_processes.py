@@ -17,7 +17,8 @@ from crosstone.nn.logmel import LogMelConfig, LogMelModel
 def test_two_processes_through_the_command_learn_what_one_does(
     noise_corpus: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """CMT, float64, dropout off: the same weights within 1e-9, and one set of files."""
+    """CMT, float64, dropout off: the same weights within 1e-9, and one set of files; so too where
+    the two hold shards."""
     folder, text = noise_corpus(20), tmp_path / "roberta"
     tokenizer = train_tokenizer(["a good day", "a bad night"] * 20, 280)
     tokenizer.save_pretrained(text)
@@ -60,13 +61,19 @@ def test_two_processes_through_the_command_learn_what_one_does(
     ]
     many = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
     many += ["--master_port", str(port)]
+    ways: dict[str, tuple[list[str], list[str]]] = {
+        "one": ([sys.executable], []),
+        "two": (many, []),
+        "shards": (many, ["training.fsdp=true"]),
+    }
     weights = []
-    for name, launcher in (("one", [sys.executable]), ("two", many)):
-        command = [*launcher, *arguments, str(tmp_path / name)]
+    for name, (launcher, asked) in ways.items():
+        command = [*launcher, *arguments, str(tmp_path / name), *asked]
         done = subprocess.run(command, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stderr[-2000:]
         run = tmp_path / name / "fold-0-seed-0"
-        assert '"processes": ' + ("2" if name == "two" else "1") in (run / "env.json").read_text()
+        assert '"processes": ' + ("1" if name == "one" else "2") in (run / "env.json").read_text()
         weights.append(load_file(run / "model" / "model.safetensors"))
-    for name, tensor in weights[0].items():
-        torch.testing.assert_close(weights[1][name], tensor, atol=1e-9, rtol=0)
+    for found in weights[1:]:
+        for name, tensor in weights[0].items():
+            torch.testing.assert_close(found[name], tensor, atol=1e-9, rtol=0)
