@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import (
@@ -26,6 +27,7 @@ class Bars:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
         self._said: dict[str, float] = {}
+        self._begun: dict[str, tuple[int, float]] = {}
 
     def __call__(self, title: str, done: int, total: int) -> None:
         """Show that `done` of `total` are done."""
@@ -40,8 +42,13 @@ class Bars:
 
     def _line(self, title: str, done: int, total: int) -> None:
         now = time.monotonic()
+        first, begun = self._begun.setdefault(title, (done, now))
         if done >= total or now - self._said.get(title, -_LINE_EVERY) >= _LINE_EVERY:
-            print(f"{title}: {done}/{total}", file=sys.stderr, flush=True)
+            left = ""
+            if first < done < total:
+                seconds = (now - begun) / (done - first) * (total - done)
+                left = f", {timedelta(seconds=round(seconds))} left"
+            print(f"{title}: {done}/{total}{left}", file=sys.stderr, flush=True)
             self._said[title] = now
 
 
