@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +18,36 @@ class Indexed(Sized, Protocol):
     """Anything with a length and items by number."""
 
     def __getitem__(self, index: int, /) -> Any: ...
+
+
+class Plan(Protocol):
+    """The batches of every epoch for one process out of `world`."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def world(self) -> int: ...
+    @property
+    def lengths(self) -> NDArray[np.float32] | None: ...
+    def num_steps(self, epochs: Iterable[int]) -> int: ...
+    def seconds(self, epoch: int) -> NDArray[np.float64] | None: ...
+    def steps(self, epoch: int, start: int = 0) -> "Iterator[list[MicroBatch]]": ...
+
+
+@runtime_checkable
+class Planned(Indexed, Protocol):
+    """Items that can be read in some orders only, and make the plan themselves."""
+
+    def plan(
+        self,
+        *,
+        seed: int,
+        batch_size: int,
+        micro_batch_size: int | None,
+        rank: int,
+        world: int,
+        pool: int,
+    ) -> Plan: ...
 
 
 class MicroBatch(NamedTuple):
@@ -202,7 +232,7 @@ class BatchStream(Generic[BatchT]):
         self,
         items: Indexed,
         collate: Callable[[list[Any]], BatchT],
-        plan: BatchPlan,
+        plan: Plan,
         *,
         workers: int = 0,
     ) -> None:

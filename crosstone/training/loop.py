@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from crosstone.data.sampling import BatchPlan, BatchStream, Indexed
+from crosstone.data.sampling import BatchPlan, BatchStream, Indexed, Plan, Planned
 from crosstone.errors import ConfigError, CrosstoneError
 from crosstone.training.averaging import Averages
 from crosstone.training.blocks import blocks_of, compile_blocks, recompute_activations
@@ -66,6 +66,7 @@ def fit(
     other than it would have been, and the log says at which step.
 
     collate makes a Batch, not yet corrupted, of a list of items; neither may draw random numbers.
+    Items that are `Planned` are a stream, which resumes on the same number of processes only.
     watch names the score that selection "best" and a plateau schedule go by. probe is called every
     probe_every steps, at the end only where that is 0. identity (JSON) is anything else that a
     resumed run must share, such as the corpus's hash.
@@ -79,19 +80,7 @@ def fit(
         asking = "selection 'best'" if selection == "best" else "schedule 'plateau'"
         raise ConfigError(f"{asking} expects validation scores, found none; keep items to validate")
     accelerator = build_accelerator(training, out)
-    plan = BatchPlan(
-        items=len(items),
-        seed=seed,
-        batch_size=training.batch_size,
-        batch_seconds=training.batch_seconds,
-        max_batch_items=training.max_batch_items,
-        micro_batch_size=training.micro_batch_size,
-        micro_batch_seconds=training.micro_batch_seconds,
-        rank=accelerator.process_index,
-        world=accelerator.num_processes,
-        lengths=_lengths(items, training),
-        pool=training.pool,
-    )
+    plan = _plan(items, training, seed, accelerator)
     spec = {k: v for k, v in dataclasses.asdict(training).items() if k not in _MAY_CHANGE}
     fingerprint = {
         "training": spec,
@@ -103,6 +92,7 @@ def fit(
         "device": accelerator.device.type,
         "weights": weights_fingerprint(model),
         "identity": dict(identity or {}),
+        **({"stream": plan.world} if isinstance(items, Planned) else {}),
     }
     total = training.steps or plan.num_steps(range(1, (training.epochs or 0) + 1))
     if training.precision == "float64":
@@ -165,6 +155,35 @@ def fit(
     finally:
         run.close()
         release(model)
+
+
+def _plan(items: Indexed, training: TrainingSpec, seed: int, accelerator: Accelerator) -> Plan:
+    place = {"rank": accelerator.process_index, "world": accelerator.num_processes}
+    if isinstance(items, Planned):
+        if training.batch_size is None or training.micro_batch_seconds is not None:
+            raise ConfigError(
+                "training: a stream expects batch_size and micro_batch_size, found a budget of "
+                "seconds"
+            )
+        return items.plan(
+            seed=seed,
+            batch_size=training.batch_size,
+            micro_batch_size=training.micro_batch_size,
+            pool=training.pool,
+            **place,
+        )
+    return BatchPlan(
+        items=len(items),
+        seed=seed,
+        batch_size=training.batch_size,
+        batch_seconds=training.batch_seconds,
+        max_batch_items=training.max_batch_items,
+        micro_batch_size=training.micro_batch_size,
+        micro_batch_seconds=training.micro_batch_seconds,
+        lengths=_lengths(items, training),
+        pool=training.pool,
+        **place,
+    )
 
 
 def _lengths(items: Indexed, training: TrainingSpec) -> Any:

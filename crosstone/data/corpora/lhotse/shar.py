@@ -60,9 +60,11 @@ class SharItems:
         """(N,) seconds."""
         self._keep(1)
 
-    def plan(self, **options: Any) -> StreamPlan:
+    def plan(self, *, seed: int, batch_size: int, **options: Any) -> StreamPlan:
         """An order in which every shard is read once an epoch; options: those of StreamPlan."""
-        plan = StreamPlan(starts=self.starts, lengths=self.lengths, **options)
+        plan = StreamPlan(
+            starts=self.starts, lengths=self.lengths, seed=seed, batch_size=batch_size, **options
+        )
         self._keep(plan.window)
         return plan
 
