@@ -267,9 +267,9 @@ def _with_both_streams(
     there = inputs.get("audio_mask") if inputs.get("audio") is not None else inputs.get("text_mask")
     for name, vector in (("audio", absent_tokens.audio), ("text", absent_tokens.text)):
         if inputs.get(name) is None and there is not None:
-            inputs[name] = vector.detach().expand(len(there), 1, -1)
+            inputs[name] = vector.detach().expand(there.shape[0], 1, -1)
             inputs[f"{name}_mask"] = torch.zeros(
-                len(there), 1, dtype=torch.bool, device=there.device
+                there.shape[0], 1, dtype=torch.bool, device=there.device
             )
     return (), inputs
 
@@ -277,7 +277,7 @@ def _with_both_streams(
 def absent(like: Sequence, width: int) -> Sequence:
     """A stream of one masked place, which nothing attends to, for a modality that is not there."""
     values = torch.zeros(
-        len(like.values), 1, width, device=like.values.device, dtype=like.values.dtype
+        like.values.shape[0], 1, width, device=like.values.device, dtype=like.values.dtype
     )
     mask = torch.zeros(values.shape[:2], dtype=torch.bool, device=values.device)
     return Sequence(values, mask)

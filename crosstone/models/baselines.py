@@ -65,7 +65,7 @@ class BaselineModel(CrossModalModel):
             views["text_first"] = first_pool(text_states)
         for name, tower in (("audio_mean", self.audio_encoder), ("text_first", self.text_encoder)):
             if tower is not None:
-                zeros = there.values.new_zeros(len(there.values), tower.width)
+                zeros = there.values.new_zeros(there.values.shape[0], tower.width)
                 pooled.append(views.get(name, zeros))
         return CrossModalOutput(
             audio=audio_states, text=text_states, pooled=torch.cat(pooled, dim=-1), views=views

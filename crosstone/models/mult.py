@@ -308,6 +308,6 @@ class MulTModel(CrossModalModel):
     def _last(self, states: Sequence) -> Tensor:
         if self._pads_before:
             return states.values[:, -1]
-        rows = torch.arange(len(states.values), device=states.values.device)
+        rows = torch.arange(states.values.shape[0], device=states.values.device)
         last = states.values[rows, (states.lengths - 1).clamp(min=0)]
         return last * (states.lengths > 0)[:, None].to(last.dtype)

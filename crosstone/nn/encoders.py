@@ -117,16 +117,18 @@ class AudioEncoder(Encoder):
         frames = torch.where(audio.mask.any(1), self.num_frames(lengths), 0)
         values = audio.values * audio.mask.to(audio.values.dtype)
         if self.normalize:
-            values = _unit_variance(values, audio.mask)
+            values = unit_variance(values, audio.mask)
         with self._gradients():
             if self.padding_safe or audio.is_full:
-                states = self._encode(values, None if audio.is_full else audio.mask, masked)
+                states = self.encode(values, None if audio.is_full else audio.mask, masked)
             else:
                 states = self._encode_by_length(values, lengths, masked)
         mask = torch.arange(states.shape[1], device=states.device) < frames[:, None]
         return Sequence(states, mask)
 
-    def _encode(self, values: Tensor, mask: Tensor | None, masked: Tensor | None) -> Tensor:
+    def encode(self, values: Tensor, mask: Tensor | None, masked: Tensor | None) -> Tensor:
+        """States (B, T, D) of the chosen layer for waveforms (B, N) that are ready for the model,
+        with a mask (B, N) where some are padded; masked as in forward."""
         output = self.model(
             values,
             attention_mask=None if mask is None else mask.long(),
@@ -141,7 +143,7 @@ class AudioEncoder(Encoder):
             where = (lengths == length).nonzero()[:, 0]
             num_frames = int(self.num_frames(length))
             hidden = masked[where, :num_frames] if masked is not None else None
-            states = self._encode(values[where, :length], None, hidden)
+            states = self.encode(values[where, :length], None, hidden)
             for row, state in zip(where.tolist(), states, strict=True):
                 rows[row] = state
         return nn.utils.rnn.pad_sequence([row for row in rows if row is not None], True)
@@ -214,7 +216,8 @@ def is_padding_safe(config: PreTrainedConfig) -> bool:
     )
 
 
-def _unit_variance(values: Tensor, mask: Tensor) -> Tensor:
+def unit_variance(values: Tensor, mask: Tensor) -> Tensor:
+    """Waveforms (B, N) with zero mean and unit variance over their real samples, zeros elsewhere."""
     weight = mask.to(values.dtype)
     count = weight.sum(1, keepdim=True).clamp(min=1)
     centred = (values - values.sum(1, keepdim=True) / count) * weight
