@@ -14,7 +14,7 @@ from crosstone.errors import CrosstoneError
 from crosstone.models.base import CrossModalConfig, CrossModalModel, CrossModalOutput, absent
 from crosstone.nn.attention import not_after
 from crosstone.nn.embeddings import FrameEmbeddings
-from crosstone.nn.masking import Corruption, replace_states
+from crosstone.nn.masking import Corruption, masked_places, replace_states
 from crosstone.nn.pooling import attention_pool, first_pool, max_pool, mean_pool
 from crosstone.nn.transformer import TransformerBlock
 from crosstone.sequence import Sequence
@@ -193,13 +193,16 @@ class CTALModel(CrossModalModel):
         text_mask: Tensor | None = None,
         audio_corruption: Corruption | None = None,
         text_corruption: Corruption | None = None,
+        only_masked: bool = False,
         output_attentions: bool = False,
         **_: Any,
     ) -> CrossModalOutput:
         """Waveforms (B, N) or features (B, T_a, F), and token ids (B, T_w), at least one of them.
 
-        Where `audio_corruption` says LEARNED a frame's features are zeros. Raises CrosstoneError
-        for more frames than there are positions.
+        Where `audio_corruption` says LEARNED a frame's features are zeros. With only_masked, and
+        without fusion, the last block is run for the masked frames: other audio states then mean
+        nothing, nor do their mean and the pooled vector. Raises CrosstoneError for more frames than
+        there are positions.
         """
         features = self.encode_audio(audio, audio_mask)
         text_states = self.encode_text(text, text_mask, text_corruption)
@@ -213,8 +216,9 @@ class CTALModel(CrossModalModel):
         audio_states = absent(there, self.audio_width)
         if features is not None:
             prompt = prompt if prompt is not None else absent(features, self.text_width)
+            leave = only_masked and self.fusion is None and not output_attentions
             audio_states, attentions = self._listen(
-                features, prompt, audio_corruption, output_attentions
+                features, prompt, audio_corruption, output_attentions, only_masked=leave
             )
         if text_states is None:
             text_states = absent(there, self.text_width)
@@ -234,6 +238,8 @@ class CTALModel(CrossModalModel):
         prompt: Sequence,
         corruption: Corruption | None,
         with_weights: bool,
+        *,
+        only_masked: bool,
     ) -> tuple[Sequence, list[Tensor]]:
         """States of the audio stream (§3.1.3), and each block's attention to the text."""
         values = features.values
@@ -249,8 +255,9 @@ class CTALModel(CrossModalModel):
         states = self.embeddings(values)
         is_causal = self.config.audio_attention == "causal"
         allowed = not_after(num_frames, num_frames, values.device) if is_causal else None
-        attentions = []
-        for block in self.audio_blocks:
+        blocks, attentions = list(self.audio_blocks), []
+        last = blocks.pop() if only_masked and corruption is not None else None
+        for block in blocks:
             states, weights = block(
                 states,
                 features.mask,
@@ -261,6 +268,18 @@ class CTALModel(CrossModalModel):
             )
             if weights is not None:
                 attentions.append(weights)
+        if last is not None and corruption is not None:
+            places = masked_places(corruption.positions)
+            where = places[..., None].expand(-1, -1, states.shape[-1])
+            made, _ = last(
+                states,
+                features.mask,
+                prompt.values,
+                prompt.mask,
+                queries=states.gather(1, where),
+                allowed=allowed[places][:, None] if allowed is not None else None,
+            )
+            states = torch.zeros_like(states).scatter(1, where, made)
         return features.with_values(states), attentions
 
 

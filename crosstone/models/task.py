@@ -174,6 +174,7 @@ class TaskModel(PreTrainedModel):
             text_corruption=text_corruption,
             audio_vector=self.heads[codes].mask_vector if codes else None,
             text_vector=self.heads[tokens].mask_vector if tokens else None,
+            only_masked=all(spec.kind not in POOLED for spec in self.specs.values()),
             output_attentions=output_attentions,
         )
         logits = {}

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from crosstone.nn.dropping import attend_in_pieces, is_worth_pieces
+
 
 def not_after(num_queries: int, num_keys: int, device: torch.device) -> Tensor:
     """Which keys each query may look at where none may look ahead, (T, S) bool."""
@@ -44,9 +46,9 @@ class MultiHeadAttention(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """What each state gathers from the memory.
 
-        states (B, T, D), memory (B, S, M), memory_mask (B, S) True where real, allowed (T, S) True
-        where a query may look (all, if None) → (B, T, D), and with_weights the weights
-        (B, H, T, S), else None.
+        states (B, T, D), memory (B, S, M), memory_mask (B, S) True where real, allowed (T, S), or
+        (B, 1, T, S), True where a query may look (all, if None) → (B, T, D), and with_weights the
+        weights (B, H, T, S), else None.
         """
         query = self._split(self.query(states))
         key = self._split(self.key(memory))
@@ -54,16 +56,15 @@ class MultiHeadAttention(nn.Module):
         seen = memory_mask[:, None, None, :]
         if allowed is not None:
             seen = seen & allowed
+        dropout = self.dropout if self.training else 0.0
+        weights = None
         if with_weights:
             gathered, weights = self._attend_openly(query, key, value, seen)
+        elif dropout and is_worth_pieces(query, key):
+            gathered = attend_in_pieces(query, key, value, seen, dropout)
         else:
-            weights = None
             gathered = F.scaled_dot_product_attention(
-                query,
-                key,
-                value,
-                attn_mask=seen,
-                dropout_p=self.dropout if self.training else 0.0,
+                query, key, value, attn_mask=seen, dropout_p=dropout
             )
         return self.output(gathered.transpose(1, 2).flatten(2)), weights
 

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from crosstone.nn.dropping import Dropout
+
 
 class FrameEmbeddings(nn.Module):
     """Projected frames plus learned positions and a type, then layer norm and dropout.
@@ -24,7 +26,7 @@ class FrameEmbeddings(nn.Module):
         self.positions = nn.Embedding(max_frames, width)
         self.types = nn.Embedding(2, width)
         self.norm = nn.LayerNorm(width, norm_eps)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
         """features (B, T, F), at most `max_frames` of them → (B, T, D)."""

@@ -1,5 +1,7 @@
 """From states to answers: tokens, codewords, frames of features."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,8 +40,34 @@ class TokenHead(nn.Module):
     def forward(self, states: Tensor, embeddings: Tensor) -> Tensor:
         """states (M, D), embeddings (V, D), used where tied → logits (M, V)."""
         if self.style == "tied":
-            return F.linear(self.norm(F.gelu(self.dense(states))), embeddings, self.bias)
+            hidden = self.norm(F.gelu(self.dense(states)))
+            if torch.compiler.is_compiling() or torch.is_autocast_enabled(hidden.device.type):
+                return F.linear(hidden, embeddings, self.bias)
+            return _Tied.apply(hidden, embeddings, self.bias)
         return self.project(states)
+
+
+class _Tied(torch.autograd.Function):
+    """`F.linear` with one difference: the gradient of the embeddings is no view.
+
+    torch then adds that of the embedding layer to it in place; it takes another copy of both else.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, embeddings: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(states, embeddings)
+        return F.linear(states, embeddings, bias)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        states, embeddings = ctx.saved_tensors
+        for_states, for_embeddings, for_bias = ctx.needs_input_grad
+        return (
+            grad @ embeddings if for_states else None,
+            grad.T @ states if for_embeddings else None,
+            grad.sum(0) if for_bias else None,
+        )
 
 
 class CodewordHead(nn.Module):

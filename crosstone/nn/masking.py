@@ -39,6 +39,15 @@ def replace_states(values: Tensor, corruption: Corruption, learned: Tensor) -> T
     return torch.where(by_learned, learned.to(values.dtype), values)
 
 
+def masked_places(positions: Tensor) -> Tensor:
+    """Numbers of the masked places of each item, (B, M), M the most of any and at least one.
+
+    positions (B, T) bool. An item with fewer is filled up with places that are not masked.
+    """
+    most = max(1, int(positions.sum(1).max()))
+    return positions.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]
+
+
 def replace_tokens(ids: Tensor, corruption: Corruption, mask_token: int) -> Tensor:
     """Token ids (B, T) with the masked places replaced by the mask token or a drawn id."""
     drawn = corruption.replacement.masked_fill(corruption.replacement == LEARNED, mask_token)

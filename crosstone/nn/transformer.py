@@ -1,10 +1,11 @@
 """The post-norm transformer block, with or without a second sequence to attend to."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from crosstone.nn.activation import gelu_linear
 from crosstone.nn.attention import MultiHeadAttention
+from crosstone.nn.dropping import Dropout
 
 
 class TransformerBlock(GradientCheckpointingLayer):
@@ -38,7 +39,7 @@ class TransformerBlock(GradientCheckpointingLayer):
         self.expand = nn.Linear(width, intermediate)
         self.contract = nn.Linear(intermediate, width)
         self.output_norm = nn.LayerNorm(width, norm_eps)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,
@@ -67,5 +68,5 @@ class TransformerBlock(GradientCheckpointingLayer):
                 states, memory, memory_mask, with_weights=with_weights
             )
             states = self.cross_norm(states + self.dropout(heard))
-        hidden = self.contract(F.gelu(self.expand(states)))
+        hidden = gelu_linear(self.expand(states), self.contract)
         return self.output_norm(states + self.dropout(hidden)), weights

@@ -356,3 +356,40 @@ def test_the_built_in_text_stream_is_the_papers() -> None:
         12,
         1e-12,
     )
+
+
+@pytest.mark.parametrize("attention", ["bidirectional", "causal"])
+def test_the_last_block_of_masked_frames_alone_changes_no_loss_and_no_gradient(
+    attention: str, make_ctal: MakeCTAL, cmt_inputs: Callable[[], Inputs]
+) -> None:
+    backbone = make_ctal(fusion="none", audio_attention=attention)
+    model = build_task(backbone, {name: HeadSpec(**f) for name, f in PRETRAINING.items()}).eval()
+    given = cmt_inputs()
+    features = model.backbone.encode_audio(given["audio"], given["audio_mask"])
+    audio_places = torch.zeros_like(features.mask)
+    audio_places[0, 1:4] = audio_places[1, 2] = True
+    text_places = torch.zeros_like(given["text_mask"])
+    text_places[:, 1] = True
+    corruptions = {
+        f"{name}_corruption": Corruption(places, torch.full(places.shape, LEARNED))
+        for name, places in (("audio", audio_places), ("text", text_places))
+    }
+    results = []
+    for only_masked in (True, False):
+        model.zero_grad()
+        output = model.backbone(**given, **corruptions, only_masked=only_masked)
+        frames = model.heads["audio_frames"](output.audio.values[audio_places])
+        tokens = model.heads["text_tokens"](
+            output.text.values[text_places], model.backbone.text_encoder.embeddings
+        )
+        (tokens.square().mean() + frames.abs().mean()).backward()
+        grads = {name: w.grad for name, w in model.named_parameters() if w.grad is not None}
+        results.append(({"text_tokens": tokens, "audio_frames": frames}, grads))
+    asked = model(**given, **corruptions).logits
+    (few, few_grads), (whole, all_grads) = results
+    for name, logits in whole.items():
+        torch.testing.assert_close(few[name], logits, atol=1e-5, rtol=1e-5)
+        assert torch.equal(asked[name], few[name])  # what a task of masked heads asks for
+    assert few_grads.keys() == all_grads.keys()
+    for name, grad in all_grads.items():
+        torch.testing.assert_close(few_grads[name], grad, atol=1e-5, rtol=1e-5, msg=name)

@@ -2,7 +2,7 @@
 
 import torch
 
-from crosstone.nn.masking import LEARNED, Corruption, replace_states
+from crosstone.nn.masking import LEARNED, Corruption, masked_places, replace_states
 from crosstone.nn.pooling import LayerPooler, first_pool, mean_pool
 from crosstone.sequence import Sequence
 
@@ -13,6 +13,13 @@ def test_replace_states_by_hand() -> None:
     replacement = torch.tensor([[LEARNED, 3, 2, LEARNED]])
     found = replace_states(values, Corruption(positions, replacement), torch.tensor([9.0]))
     assert found[0, :, 0].tolist() == [9.0, 4.0, 3.0, 4.0]
+
+
+def test_masked_places_come_first_and_short_rows_are_filled_up() -> None:
+    positions = torch.tensor([[False, True, False, True], [False, False, True, False]])
+    assert masked_places(positions)[0].tolist() == [1, 3]
+    assert masked_places(positions)[1].tolist() == [2, 0]
+    assert masked_places(torch.zeros(2, 4, dtype=torch.bool)).shape == (2, 1)
 
 
 def test_pools_see_only_real_places() -> None:
