@@ -11,25 +11,21 @@ from torch.utils.checkpoint import checkpoint
 from crosstone.errors import ConfigError
 
 
-def blocks_of(model: nn.Module) -> list[nn.Module]:
+def blocks_of(model: nn.Module, *, frozen: bool = False) -> list[nn.Module]:
     """The transformer layers of a model that train: its encoders' and its family's own.
 
-    Raises ConfigError where there are none.
+    frozen: those that do not train too. Raises ConfigError where none trains.
     """
     from transformers.modeling_layers import GradientCheckpointingLayer
 
-    blocks = [
-        module
-        for module in model.modules()
-        if isinstance(module, GradientCheckpointingLayer)
-        and any(weight.requires_grad for weight in module.parameters())
-    ]
-    if not blocks:
+    layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
+    trained = [m for m in layers if any(weight.requires_grad for weight in m.parameters())]
+    if not trained:
         raise ConfigError(
             "training: compile, activation_checkpointing and fsdp work on transformer layers that "
             f"train, found none in this {type(model).__name__}; leave them out"
         )
-    return blocks
+    return layers if frozen else trained
 
 
 def recompute_activations(blocks: list[nn.Module]) -> None:

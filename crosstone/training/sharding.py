@@ -30,7 +30,7 @@ def sharded(model: nn.Module, accelerator: Accelerator) -> nn.Module:
         )
     parts = copy.deepcopy(model).to(accelerator.device)
     mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
-    for block in blocks_of(parts):
+    for block in blocks_of(parts, frozen=True):
         fully_shard(block, mesh=mesh)
     root = fully_shard(parts, mesh=mesh)
     root.set_reduce_scatter_unused_params(True)
