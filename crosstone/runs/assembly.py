@@ -24,6 +24,7 @@ from crosstone.models import (
 from crosstone.models.task import build_task, load_backbone, read_task_config
 from crosstone.models.towers import audio_tower, from_encoders, text_tower
 from crosstone.objectives import Objectives
+from crosstone.runs.asked import SOFT
 from crosstone.runs.codes import stages_of_codebook
 from crosstone.runs.objectives import fill_heads, heads_of, objectives_of
 from crosstone.runs.provenance import (
@@ -32,7 +33,7 @@ from crosstone.runs.provenance import (
     stages_of_head,
     stages_of_model,
 )
-from crosstone.runs.recipe import SOFT, ModelSpec, Recipe
+from crosstone.runs.recipe import ModelSpec, Recipe
 from crosstone.runs.states import open_states
 
 
