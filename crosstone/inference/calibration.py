@@ -107,6 +107,14 @@ class Calibration:
         own = {"probabilities": calibrated, "uncalibrated": raw, "calibrated": self.method}
         return {**answer, **own}
 
+    def summary(self) -> dict[str, Any]:
+        """What a table says of it: how, on what, and of each kind the scores before and after."""
+        kinds = {
+            kind: {"utterances": len(c.strangeness), "before": c.before, "after": c.after}
+            for kind, c in self.kinds.items()
+        }
+        return {"method": self.method, "rule": self.rule, "corpus": self.corpus, "kinds": kinds}
+
     def _document(self) -> dict[str, Any]:
         return {
             "head": self.head,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from crosstone.data.audio import AudioFault
 from crosstone.data.batch import Batch, Item, Items, collate
+from crosstone.data.item_view import ItemView
 from crosstone.data.text import load_tokenizer, shortened, tokenise
 from crosstone.errors import CrosstoneError
 from crosstone.inference.calibration import UNSURE, Calibration, Promises
@@ -222,7 +223,7 @@ class Predictor:
 
     def predict_items(
         self,
-        items: Items,
+        items: Items | ItemView,
         *,
         batch_size: int = 32,
         progress: Callable[[int, int], None] | None = None,

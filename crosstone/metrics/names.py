@@ -17,8 +17,14 @@ MMSA_NAMES: Mapping[str, str] = {
 ALIASES: Mapping[str, str] = {**MMSA_NAMES, "acc7": "acc7_round"}
 """Every other name that is understood → the metric's own."""
 
+BEFORE = "_uncalibrated"
+"""Ends the name of a metric of the probabilities before they were calibrated."""
+
+_OF_PROBABILITIES = ("ece", "ece_mass", "brier", "nll", "aurc")
+
 LOWER_IS_BETTER = frozenset(
-    {"mae", "loss", "eer", "ge2e_eer", "min_dcf", "ece", "ece_mass", "brier", "nll", "aurc"}
+    {"mae", "loss", "eer", "ge2e_eer", "min_dcf", *_OF_PROBABILITIES}
+    | {f"{name}{BEFORE}" for name in _OF_PROBABILITIES}
 )
 """The metrics of which less is better; of every other, more is."""
 

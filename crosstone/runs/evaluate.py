@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crosstone.data.batch import Items, Target
 from crosstone.data.corpus import Corpus
 from crosstone.data.votes import rater_agreement
 from crosstone.errors import ConfigError, CorpusError
+from crosstone.inference.calibration import Calibration
 from crosstone.inference.embedder import Embedder
 from crosstone.inference.predictor import Predictor, kinds_of
 from crosstone.models.task import TaskModel, model_folder, read_task_config
@@ -62,30 +65,11 @@ def evaluate(
     if any(fields["kind"] == "speakers" for fields in heads.values()):
         return _evaluate_trials(model, corpus, out, protocol, tick)
     predictor = Predictor.load(model)
-    target = Target(predictor.head, predictor.spec.labels)
-    left_out: Mapping[str, int] = {}
-    if protocol is None:
-        labelled = corpus.where(lambda utterance: predictor.head in utterance.labels)
-    else:
-        spec = named_protocol(protocol)
-        if (spec.target, set(spec.labels)) != (target.name, set(target.labels)):
-            raise ConfigError(
-                f"{model}: predicts {target.name} ({', '.join(target.labels) or 'a value'}), "
-                f"expected what {protocol} asks for: {spec.target} "
-                f"({', '.join(spec.labels) or 'a value'}); choose another protocol or model"
-            )
-        view = labelled_view(corpus, spec)
-        labelled, left_out = view.corpus, view.left_out
-    if not len(labelled):
-        raise CorpusError(
-            f"{corpus.name}: expected utterances with the label '{predictor.head}', which {model} "
-            f"predicts, found {', '.join(sorted({k for u in corpus for k in u.labels})) or 'none'}"
-            "; choose another corpus or model"
-        )
-    _refuse_strange(labelled, target, model)
+    labelled, target, left_out = labelled_of(predictor, corpus, protocol, model)
     items = items_for(predictor.model, predictor.tokenizer, labelled, targets=[target])
     _refuse_unheard(items, predictor.model, model)
-    predictions = predict_items(predictor.model, items, target, tick)
+    calibration = predictor.promises.calibration
+    predictions = predict_items(predictor.model, items, target, tick, calibration)
     is_class = bool(predictor.spec.labels)
     asked: dict[str, Any] = {
         "headline": "ua" if is_class else "mae",
@@ -98,11 +82,47 @@ def evaluate(
     scored = facts["protocol"]["scored"]
     lines = prediction_lines(predictions, labelled, target, 0, 0, split=scored)
     write_lines(out / "predictions.jsonl", lines)
+    if calibration is not None:
+        facts["calibration"] = {"method": calibration.method, "rule": calibration.rule}
+        facts["protocol"]["notes"] += _fitted_on(calibration, labelled)
     facts["corpus"]["human"] = rater_agreement(labelled, target.name, target.labels)
     if protocol is not None:
         facts["protocol"]["name"] += f", labels of {protocol}"
         facts["protocol"]["left_out"] = dict(left_out)
     return _scored(out, facts)
+
+
+def labelled_of(
+    predictor: Predictor, corpus: Corpus, protocol: str | None, where: Path
+) -> tuple[Corpus, Target, Mapping[str, int]]:
+    """The utterances with a label that a model predicts, its target, and how many a protocol leaves
+    out, by reason.
+
+    Raises ConfigError for labels that it does not know and for another protocol's target,
+    CorpusError where there are none.
+    """
+    target = Target(predictor.head, predictor.spec.labels)
+    left_out: Mapping[str, int] = {}
+    if protocol is None:
+        labelled = corpus.where(lambda utterance: target.name in utterance.labels)
+    else:
+        spec = named_protocol(protocol)
+        if (spec.target, set(spec.labels)) != (target.name, set(target.labels)):
+            raise ConfigError(
+                f"{where}: predicts {target.name} ({', '.join(target.labels) or 'a value'}), "
+                f"expected what {protocol} asks for: {spec.target} "
+                f"({', '.join(spec.labels) or 'a value'}); choose another protocol or model"
+            )
+        view = labelled_view(corpus, spec)
+        labelled, left_out = view.corpus, view.left_out
+    if not len(labelled):
+        raise CorpusError(
+            f"{corpus.name}: expected utterances with the label '{target.name}', which {where} "
+            f"predicts, found {', '.join(sorted({k for u in corpus for k in u.labels})) or 'none'}"
+            "; choose another corpus or model"
+        )
+    _refuse_strange(labelled, target, where)
+    return labelled, target, left_out
 
 
 def _evaluate_trials(
@@ -150,6 +170,16 @@ def _scored(out: Path, facts: Mapping[str, Any]) -> Scores:
     scores = score_predictions(out)
     scores.write(out / "scores.json")
     return scores
+
+
+def _fitted_on(calibration: Calibration, corpus: Corpus) -> list[str]:
+    """A sentence where the calibration was fitted on utterances that are scored."""
+    count = int(np.isin(fingerprints_of(corpus), calibration.fingerprints).sum())
+    said = (
+        f"the probabilities were calibrated on {count} of {len(corpus)} of these utterances: ECE, "
+        "Brier score, NLL and AURC are no test"
+    )
+    return [said] * bool(count)
 
 
 def _refuse_strange(corpus: Corpus, target: Target, where: Path) -> None:

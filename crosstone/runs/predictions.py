@@ -8,6 +8,8 @@ from torch import nn
 
 from crosstone.data.batch import Items, Target
 from crosstone.data.corpus import Corpus
+from crosstone.data.item_view import ItemView
+from crosstone.inference.calibration import Calibration
 from crosstone.inference.predictor import Prediction, Predictor
 from crosstone.metrics import (
     classification_scores,
@@ -19,12 +21,13 @@ from crosstone.metrics import (
 
 def predict_items(
     model: nn.Module,
-    items: Items,
+    items: Items | ItemView,
     target: Target,
     progress: Callable[[int, int], None] | None = None,
+    calibration: Calibration | None = None,
 ) -> dict[str, Prediction]:
-    """A task model's predictions by utterance id."""
-    predictor = Predictor(model, head=target.name)  # type: ignore[arg-type]
+    """A task model's predictions by utterance id, calibrated where a calibration is given."""
+    predictor = Predictor(model, head=target.name, calibration=calibration)  # type: ignore[arg-type]
     return {p.id: p for p in predictor.predict_items(items, progress=progress)}
 
 
@@ -54,7 +57,7 @@ def prediction_lines(
     split: str = "test",
 ) -> list[dict[str, Any]]:
     """Lines of predictions.jsonl, in the order of the corpus, with the answers of two-way heads
-    beside the probabilities where there are such.
+    beside the probabilities where there are such, and calibrated ones beside those that are not.
 
     split: what the scored side is called, as `ProtocolSpec.scored` says.
     """
@@ -67,6 +70,8 @@ def prediction_lines(
             if target.labels
             else {"target": float(label), "value": prediction.value}
         )
+        if prediction.uncalibrated is not None:
+            answer["uncalibrated"] = prediction.uncalibrated
         if prediction.heads is not None:
             answer["heads"] = prediction.heads
         lines.append(

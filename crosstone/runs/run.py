@@ -28,6 +28,7 @@ from crosstone.models.task import TaskModel
 from crosstone.models.towers import max_tokens
 from crosstone.protocols import Fold
 from crosstone.runs.assembly import Assembly, assemble
+from crosstone.runs.calibration import calibrate_fold
 from crosstone.runs.codes import codes_of
 from crosstone.runs.corpora import fingerprints_of, sounds_of, words_of
 from crosstone.runs.identity import IDENTITY, identity_of, refuse_other
@@ -90,6 +91,7 @@ def train_run(
     test_items = None
     if fold is not None and assembly.target is not None:
         test_items = _side_items(recipe, assembly, corpus.select(fold.test))
+    valid_items = _calibrating_items(recipe, assembly, corpus, fold)
     protocol = recipe.protocol
     fit(
         model,
@@ -116,7 +118,7 @@ def train_run(
     )
     if main:
         chose = None if validation is None else corpus.select(_choosing_rows(recipe, fold))
-        _leave(recipe, assembly, fold, seed, folder, items, test_items, chose)
+        _leave(recipe, assembly, fold, seed, folder, items, test_items, chose, valid_items)
     PartialState().wait_for_everyone()
 
 
@@ -214,6 +216,18 @@ def items_for(
     return items
 
 
+def _calibrating_items(
+    recipe: Recipe, assembly: Assembly, corpus: Corpus, fold: Fold | None
+) -> Items | None:
+    """The items that neither train nor test, where the recipe calibrates on them."""
+    if recipe.calibrate == "none" or assembly.target is None or fold is None:
+        return None
+    assert recipe.protocol is not None
+    if not len(fold.valid) or recipe.protocol.task == "verification":
+        return None
+    return _side_items(recipe, assembly, corpus.select(fold.valid))
+
+
 def _validation(
     recipe: Recipe, assembly: Assembly, corpus: Corpus, fold: Fold | None
 ) -> Callable[[nn.Module], dict[str, float]] | None:
@@ -245,9 +259,10 @@ def _leave(
     items: Items,
     test_items: Items | None,
     chose: Corpus | None,
+    valid_items: Items | None,
 ) -> None:
     """Write the model and the predictions, then drop the checkpoints that led to them; chose: the
-    utterances that chose the epoch."""
+    utterances that chose the epoch; valid_items: those that calibrate."""
     model = assembly.model
     model.config.heard = heard_in(recipe, kinds_of(items))
     past = [
@@ -272,6 +287,13 @@ def _leave(
     ]
     model.config.history = [dict(stage.facts) for stage in past]
     save_model(assembly, past, folder / "model")
+    calibration = None
+    if valid_items is not None and assembly.target is not None and recipe.protocol is not None:
+        calibration = calibrate_fold(
+            model, valid_items, assembly.target, method=recipe.calibrate, unit=recipe.protocol.unit
+        )
+        if calibration is not None:
+            calibration.write(folder / "model")
     if fold is not None and test_items is not None and assembly.target is not None:
         assert recipe.protocol is not None
         scored = recipe.protocol.scored
@@ -280,7 +302,7 @@ def _leave(
             answers.embeddings.write(folder)
             lines = answers.lines(fold.index, seed, split=scored)
         else:
-            predictions = predict_items(model, test_items, assembly.target)
+            predictions = predict_items(model, test_items, assembly.target, calibration=calibration)
             lines = prediction_lines(
                 predictions, test_items.corpus, assembly.target, fold.index, seed, split=scored
             )

@@ -11,9 +11,11 @@ from accelerate import PartialState
 
 from crosstone.data.corpus import Corpus
 from crosstone.errors import CheckpointError, ConfigError
+from crosstone.models import FAMILIES
 from crosstone.models.task import load_task, model_folder
 from crosstone.protocols import Plan, alterations, plan_folds
 from crosstone.runs.assembly import find_target
+from crosstone.runs.calibration import calibrate_final
 from crosstone.runs.corpora import open_corpus
 from crosstone.runs.facts import corpus_facts, human_facts, protocol_facts
 from crosstone.runs.identity import identity_of, refuse_other
@@ -88,8 +90,10 @@ def run(
         facts["protocol"]["notes"] += notes + met
         facts["corpus"]["left_out"] = left_out
         facts["seconds"] = time.monotonic() - begun
+        pooled = pool_predictions(out)
+        if recipe.final_model and recipe.calibrate != "none":
+            facts["calibration"] = _calibrate_final(recipe, plan.scorable, out / "model", pooled)
         write_text(out / "run.json", json.dumps(facts, indent=2))
-        pool_predictions(out)
         score_predictions(out).write(out / "scores.json")
     PartialState().wait_for_everyone()
     return out
@@ -163,6 +167,27 @@ def _named(recipe: Recipe, corpus: Corpus) -> Any:
     target = find_target(recipe, corpus)
     labels = target.labels if target is not None else recipe.protocol.labels
     return dataclasses.replace(recipe.protocol, labels=labels)
+
+
+def _calibrate_final(
+    recipe: Recipe, corpus: Corpus, model: Path, predictions: Path
+) -> dict[str, Any] | None:
+    """Calibrate the final model, and what run.json says of that; None where there is too little."""
+    target = find_target(recipe, corpus)
+    assert recipe.protocol is not None
+    if target is None or recipe.protocol.task == "verification":
+        return None
+    lines = [json.loads(line) for line in predictions.read_text(encoding="utf-8").splitlines()]
+    calibration = calibrate_final(
+        model,
+        corpus,
+        target,
+        [line for line in lines if line["seed"] == recipe.seeds[0]],
+        method=recipe.calibrate,
+        unit=recipe.protocol.unit,
+        takes=FAMILIES[recipe.model.family].modalities,
+    )
+    return None if calibration is None else calibration.summary()
 
 
 def _claim(recipe: Recipe, out: Path, resume: bool) -> None:

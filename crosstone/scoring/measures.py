@@ -26,6 +26,7 @@ from crosstone.metrics import (
     trial_scores,
 )
 from crosstone.metrics.intervals import ScoreFunction
+from crosstone.metrics.names import BEFORE
 from crosstone.scoring.clusters import Clusters
 from crosstone.scoring.predictions import Predictions
 from crosstone.scoring.trials import Trials
@@ -142,19 +143,24 @@ def _of_classes(predictions: Predictions) -> tuple[Floats, ScoreFunction, list[s
         return table, classification_scores, []
     target = predictions.target
     calibration = calibration_statistics(target, predictions.outputs)
+    tables, width = [table, calibration], num_classes**2
+    if predictions.uncalibrated is not None:
+        tables.append(calibration_statistics(target, predictions.uncalibrated))
 
     def scores(sums: Floats) -> dict[str, Floats]:
-        return {
-            **classification_scores(sums[..., : num_classes**2]),
-            **calibration_scores(sums[..., num_classes**2 :]),
-        }
+        out = dict(classification_scores(sums[..., :width]))
+        for k, suffix in zip(range(1, len(tables)), ("", BEFORE), strict=False):
+            begin = width + (k - 1) * calibration.shape[1]
+            found = calibration_scores(sums[..., begin : begin + calibration.shape[1]])
+            out |= {f"{name}{suffix}": value for name, value in found.items()}
+        return out
 
     impossible = int((predictions.outputs[np.arange(len(target)), target] == 0).sum())
     notes = [
         f"nll is infinite: {impossible} of {len(target)} predictions gave their target "
         "probability 0"
     ] * bool(impossible)
-    return np.concatenate([table, calibration], axis=1), scores, notes
+    return np.concatenate(tables, axis=1), scores, notes
 
 
 def _with_classes(scores: ScoreFunction, labels: tuple[str, ...]) -> ScoreFunction:
@@ -171,11 +177,12 @@ def _with_classes(scores: ScoreFunction, labels: tuple[str, ...]) -> ScoreFuncti
 
 
 def _ranked_metrics(predictions: Predictions, rows: NDArray[np.bool_]) -> dict[str, float]:
-    target, outputs = predictions.target[rows], predictions.outputs[rows]
-    return {
-        "ece_mass": ece(target, outputs, binning="mass"),
-        "aurc": risk_coverage(target, outputs).aurc,
-    }
+    target, out = predictions.target[rows], {}
+    for suffix, outputs in (("", predictions.outputs), (BEFORE, predictions.uncalibrated)):
+        if outputs is not None:
+            out[f"ece_mass{suffix}"] = ece(target, outputs[rows], binning="mass")
+            out[f"aurc{suffix}"] = risk_coverage(target, outputs[rows]).aurc
+    return out
 
 
 def _trial_sample(trials: Trials) -> TrialSample:

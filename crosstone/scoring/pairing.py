@@ -135,6 +135,7 @@ def pair_scores(first: Scores, second: Scores, names: tuple[str, str]) -> Pair:
 def _pair_of_rows(first: Scores, second: Scores, one: Predictions, other: Predictions) -> Pair:
     if one.is_graded != other.is_graded:  # of one, only labels are known
         one, other = (dataclasses.replace(p, is_graded=False) for p in (one, other))
+    one, other = (dataclasses.replace(p, uncalibrated=None) for p in (one, other))
     statistics, scores, _ = statistics_of(one)
     against, _, _ = statistics_of(other)
     chosen = exchangeable(first.clusters, one, fewest_units(first.level))

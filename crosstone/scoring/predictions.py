@@ -41,6 +41,8 @@ class Predictions:
     sha256: str
     is_graded: bool = True
     """False if only labels are known: outputs are then 0 and 1 and say nothing of certainty."""
+    uncalibrated: NDArray[np.float64] | None = None
+    """(n, C) the probabilities before calibration; None where some were not calibrated."""
 
     @property
     def task(self) -> Literal["classification", "regression"]:
@@ -119,7 +121,17 @@ class _Reader:
                         "values", number, f"{key}: expected a finite number, found {row[key]!r}"
                     )
             return
-        probabilities = row["probabilities"]
+        self._check_probabilities(number, "probabilities", row["probabilities"])
+        if "uncalibrated" in row:
+            self._check_probabilities(number, "uncalibrated", row["uncalibrated"])
+        if self.labels is not None and row["target"] not in self.labels:
+            self._fault(
+                "labels",
+                number,
+                f"target: expected one of {', '.join(self.labels)}, found {row['target']!r}",
+            )
+
+    def _check_probabilities(self, number: int, key: str, probabilities: Any) -> None:
         if not isinstance(probabilities, dict) or not probabilities:
             return self._fault(
                 "probabilities", number, f"expected a number per label, found {probabilities!r}"
@@ -134,23 +146,16 @@ class _Reader:
             self._fault(
                 "probabilities",
                 number,
-                f"probabilities: expected the labels {', '.join(self.labels)}, found "
-                f"{' and '.join(said)}",
-            )
-        if row["target"] not in self.labels:
-            self._fault(
-                "labels",
-                number,
-                f"target: expected one of {', '.join(self.labels)}, found {row['target']!r}",
+                f"{key}: expected the labels {', '.join(self.labels)}, found {' and '.join(said)}",
             )
         wrong = {k: v for k, v in probabilities.items() if not is_number(v) or not 0 <= v <= 1}
         if wrong:
             self._fault(
-                "probabilities", number, f"probabilities: expected numbers in [0, 1], found {wrong}"
+                "probabilities", number, f"{key}: expected numbers in [0, 1], found {wrong}"
             )
         elif abs(sum(probabilities.values()) - 1) > PROBABILITY_TOLERANCE:
             total = sum(probabilities.values())
-            self._fault("sums", number, f"probabilities: expected a sum of 1, found {total:.6g}")
+            self._fault("sums", number, f"{key}: expected a sum of 1, found {total:.6g}")
 
     def _check_repeats(self, number: int, row: Mapping[str, Any]) -> None:
         first = self._first_line.setdefault(
@@ -180,10 +185,13 @@ class _Reader:
 def _columns(
     rows: Sequence[Mapping[str, Any]], labels: tuple[str, ...], sha256: str
 ) -> Predictions:
+    uncalibrated = None
     if labels:
         position = {label: index for index, label in enumerate(labels)}
         target = np.array([position[row["target"]] for row in rows], dtype=np.int64)
         outputs = np.array([[row["probabilities"][label] for label in labels] for row in rows])
+        if all("uncalibrated" in row for row in rows):
+            uncalibrated = np.array([[row["uncalibrated"][k] for k in labels] for row in rows])
     else:
         target = np.array([row["target"] for row in rows], dtype=np.float64)
         outputs = np.array([row["value"] for row in rows], dtype=np.float64)
@@ -197,4 +205,5 @@ def _columns(
         target=target,
         outputs=outputs.astype(np.float64),
         sha256=sha256,
+        uncalibrated=uncalibrated,
     )

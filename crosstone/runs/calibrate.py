@@ -1,0 +1,66 @@
+"""A trained model calibrated on a corpus that did not train it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstone.data.corpus import Corpus
+from crosstone.errors import ConfigError
+from crosstone.inference.calibration import Calibration
+from crosstone.inference.predictor import Predictor
+from crosstone.models.task import model_folder
+from crosstone.runs.calibration import answered, calibration_of
+from crosstone.runs.corpora import fingerprints_of
+from crosstone.runs.evaluate import labelled_of
+from crosstone.runs.provenance import stages_of_model
+from crosstone.runs.run import items_for
+
+
+def calibrate(
+    model: Path,
+    corpus: Corpus,
+    *,
+    method: str = "auto",
+    protocol: str | None = None,
+    unit: str = "group",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Calibration:
+    """Calibrate a model on the labelled utterances of a corpus, and write that into its folder.
+
+    Every kind of utterance that the model accepts is calibrated by itself, the others of an
+    utterance of both modalities taken away. protocol: as in `evaluate`. unit: what is kept together
+    where one part is judged by the others: group, speaker or utterance. Raises ConfigError where
+    labels of some of these utterances trained the model.
+    """
+    folder = model_folder(model)
+    predictor = Predictor.load(folder)
+    labelled, target, _left_out = labelled_of(predictor, corpus, protocol, model)
+    prints = fingerprints_of(labelled)
+    _refuse_trained(folder, labelled, prints)
+    items = items_for(predictor.model, predictor.tokenizer, labelled, targets=[target])
+    found = answered(predictor.model, items, target, unit=unit, progress=progress)
+    calibration = calibration_of(
+        found,
+        target,
+        method,
+        rule=f"{labelled.name}, utterances that did not train it",
+        corpus=labelled,
+        fingerprints=prints,
+    )
+    calibration.write(folder)
+    return calibration
+
+
+def _refuse_trained(folder: Path, corpus: Corpus, prints: NDArray[np.int64]) -> None:
+    """Raises ConfigError where labels of these utterances trained the model."""
+    known = [s.fingerprints for s in stages_of_model(folder) if s.uses_labels]
+    met = np.isin(prints, np.concatenate(known)) if known else np.zeros(len(prints), bool)
+    if met.any():
+        first = [corpus.ids[int(row)] for row in np.flatnonzero(met)[:3]]
+        raise ConfigError(
+            f"{folder}: labels of {int(met.sum())} of {len(corpus)} utterances of {corpus.name} "
+            f"trained it ({', '.join(first)} …), so its certainty of them says nothing; calibrate "
+            "it on others, or fine-tune with calibrate=auto, which keeps some aside"
+        )

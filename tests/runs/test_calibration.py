@@ -1,0 +1,139 @@
+"""Calibration from the recipe to the answer: on what it is fitted, and what it leaves behind."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crosstone.data.corpus import Corpus
+from crosstone.errors import ConfigError
+from crosstone.inference import Predictor
+from crosstone.inference.calibration import Calibration
+from crosstone.runs.calibrate import calibrate
+from crosstone.runs.corpora import fingerprints_of
+from crosstone.runs.evaluate import evaluate
+from crosstone.runs.recipe import load_recipe
+from crosstone.runs.runset import run
+
+SMALL = (
+    *("model.audio_encoder=logmel-tiny", "model.text_encoder=roberta-tiny", "model.vocab_size=280"),
+    *("training.batch_size=8", "training.steps=6", "optim.lr=2e-3", "optim.warmup=0"),
+    *("protocol.split=null", "protocol.unit=utterance", "protocol.permits=[group, speaker]"),
+)
+DROPPED = (
+    "model.config.absent_tokens=true",
+    "objectives.modality_dropout={audio: 0.2, text: 0.2}",
+)
+
+
+def finetune(corpus: Path, out: Path, *overrides: str, family: str = "shallow") -> Path:
+    asked = [*SMALL, f"data.corpus={corpus}", f"model.family={family}", *overrides]
+    return run(load_recipe("twokey-finetune", asked), out)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_fold_is_calibrated_on_what_neither_trains_nor_tests(
+    noise_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = noise_corpus(300)
+    out = finetune(
+        *(folder, tmp_path / "run", "protocol.selection=best_valid", "calibrate=temperature"),
+        *("protocol.test_share=0.5", *DROPPED),
+    )
+    calibration = Calibration.read(out / "fold-0-seed-0" / "model")
+    assert calibration is not None
+    assert (calibration.method, calibration.rule) == ("temperature", "the fold's validation groups")
+    assert set(calibration.kinds) == {"audio", "text", "audio+text"}
+    tested = lines(out / "predictions.jsonl")
+    ids = {line["id"] for line in tested}
+    corpus = Corpus.open(folder)
+    prints = fingerprints_of(corpus)
+    fitted = {corpus.ids[int(i)] for i in np.flatnonzero(np.isin(prints, calibration.fingerprints))}
+    assert len(fitted) == 30
+    assert not fitted & ids
+    scaling = calibration.kinds["audio+text"].scaling
+    assert scaling is not None
+    for line in tested:
+        raw, found = line["uncalibrated"], line["probabilities"]
+        assert scaling.apply(list(raw.values())).tolist() == pytest.approx(list(found.values()))
+        assert max(raw, key=raw.__getitem__) == max(found, key=found.__getitem__)
+    metrics = json.loads((out / "scores.json").read_text())["metrics"]
+    assert {"ece", "ece_uncalibrated", "nll_uncalibrated", "aurc_uncalibrated"} <= set(metrics)
+
+
+def test_the_final_model_by_what_the_folds_did_not_train_on(
+    noise_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = noise_corpus(60)
+    recipe = ("protocol.kind=grouped-kfold", "protocol.folds=2", "final_model=true")
+    out = finetune(folder, tmp_path / "run", *recipe, "calibrate=vector", family="audio")
+    calibration = Calibration.read(out / "model")
+    assert calibration is not None
+    assert calibration.rule.startswith("answers of the folds' models")
+    known = calibration.kinds["audio"]
+    said = {line["id"]: line["probabilities"] for line in lines(out / "predictions.jsonl")}
+    assert len(known.hits) == len(said) == 60
+    assert "calibration" in json.loads((out / "run.json").read_text())
+    found = Predictor.load(out).predict(folder / "audio" / "3.wav")
+    assert found.calibrated == "vector"
+    assert found.uncalibrated is not None
+    assert sum((found.probabilities or {}).values()) == pytest.approx(1)
+
+
+def test_a_value_keeps_its_distances(noise_corpus: Callable[..., Path], tmp_path: Path) -> None:
+    folder = noise_corpus(60)
+    recipe = ("protocol.kind=grouped-kfold", "protocol.folds=2", "final_model=true")
+    task = ("protocol.target=score", "protocol.task=regression", "calibrate=auto")
+    out = finetune(folder, tmp_path / "run", *recipe, *task, family="audio")
+    away = sorted(abs(x["value"] - x["target"]) for x in lines(out / "predictions.jsonl"))
+    found = Predictor.load(out, coverage=0.9).predict(folder / "audio" / "3.wav")
+    assert found.interval is not None
+    assert found.interval[1] - found.interval[0] == pytest.approx(2 * away[54])  # the 55th of 60
+
+
+def test_the_verb_refuses_what_trained_and_evaluations_say_what_was_fitted_on(
+    noise_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder, other = noise_corpus(24), noise_corpus(40, "other", seed=1)
+    out = finetune(folder, tmp_path / "run", family="audio")
+    model = out / "fold-0-seed-0"
+    with pytest.raises(ConfigError, match=r"labels of \d+ of 24 utterances of noise trained it"):
+        calibrate(model, Corpus.open(folder))
+    calibration = calibrate(model, Corpus.open(other), method="vector")
+    assert set(calibration.kinds) == {"audio"}
+    assert len(calibration.kinds["audio"].confidence) == 40
+    evaluate(model, Corpus.open(other), tmp_path / "same")
+    facts = json.loads((tmp_path / "same" / "run.json").read_text())
+    assert facts["calibration"]["method"] == "vector"
+    assert any("calibrated on 40 of 40" in note for note in facts["protocol"]["notes"])
+    evaluate(model, Corpus.open(folder), tmp_path / "else")
+    facts = json.loads((tmp_path / "else" / "run.json").read_text())
+    assert not any("calibrated on" in note for note in facts["protocol"]["notes"])
+
+
+def test_too_few_leave_it_as_it_is(
+    noise_corpus: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fields = ("protocol.selection=best_valid", "calibrate=auto")
+    out = finetune(noise_corpus(40), tmp_path / "run", *fields, family="audio")
+    assert Calibration.read(out / "fold-0-seed-0" / "model") is None
+    assert "not calibrated: noise: audio: calibration: expected at least 20" in caplog.text
+    assert "uncalibrated" not in lines(out / "predictions.jsonl")[0]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["calibrate=temperature"], "expects groups that neither train nor test"),
+        (["calibrate=vector", "protocol.task=regression"], "vector is for classes"),
+    ],
+)
+def test_a_recipe_says_what_does_not_go_together(overrides: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_recipe("twokey-finetune", overrides)
