@@ -1,5 +1,6 @@
 """Tiny models, batches and files that many tests share; everything is made on the spot."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from transformers import RobertaConfig
+
+sys.path.insert(0, str(Path(__file__).parent))  # for calls, the module beside this one
 
 from crosstone.models import CMTConfig, CMTModel
 from crosstone.nn.logmel import LogMelConfig

@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from crosstone import __version__
-from crosstone.cli import cache, catalogue, corpora, models, protocols, results, stages
+from crosstone.cli import cache, catalogue, corpora, models, predict, protocols, results, stages
 from crosstone.errors import CrosstoneError
 
 app = typer.Typer(
@@ -70,7 +70,7 @@ for command in (
     results.compare,
     results.report,
     models.card,
-    models.predict,
+    predict.predict,
 ):
     app.command(command.__name__.rstrip("_"))(command)
 

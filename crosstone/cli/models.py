@@ -1,13 +1,11 @@
-"""The verbs that take a model in, and those that ask a trained one: import, evaluate, predict."""
+"""The verbs that take a model in, score it and describe it: import, evaluate, card."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from crosstone.cli.progress import bars
-from crosstone.errors import CrosstoneError
 
 
 def import_(
@@ -91,44 +89,3 @@ def card(
     from crosstone.runs.card import write_card
 
     typer.echo(write_card(model, out, runs=scores or [], licence=licence, force=force))
-
-
-def predict(
-    model: Annotated[Path, typer.Argument(help="Model folder, or a run set that holds one.")],
-    recordings: Annotated[list[Path] | None, typer.Argument(help="Recordings.")] = None,
-    text: Annotated[
-        str | None, typer.Option(help="What is said, in the one recording that is given.")
-    ] = None,
-    head: Annotated[
-        str | None, typer.Option(help="Which head answers, where there are more.")
-    ] = None,
-) -> None:
-    """What a model says of recordings: one line of JSON each, on standard output.
-
-    A recording that cannot be used is named on standard error, the others still get their answer,
-    and the exit code is 2.
-    """
-    from crosstone.inference.predictor import Predictor
-
-    asked: list[Path | None] = [*(recordings or [])]
-    if not asked and text is None:
-        raise CrosstoneError("predict: expected recordings or --text, found neither")
-    if text is not None and len(asked) > 1:
-        raise CrosstoneError(
-            f"predict: --text says what one recording says, found {len(asked)} recordings; "
-            "ask for one at a time"
-        )
-    predictor = Predictor.load(model, head=head)
-    failed = []
-    for recording in asked or [None]:
-        try:
-            prediction = predictor.predict(recording, text=text)
-        except CrosstoneError as error:
-            failed.append(str(error))
-            continue
-        answer = prediction.as_dict()
-        if recording is not None:
-            answer["id"] = str(recording)
-        typer.echo(json.dumps(answer, ensure_ascii=False))
-    if failed:
-        raise CrosstoneError("\n".join(failed))

@@ -40,6 +40,10 @@ class Bars:
         if done >= total:
             self._progress.remove_task(self._tasks.pop(title))
 
+    def say(self, sentence: str) -> None:
+        """A line on standard error, above the bars."""
+        self._progress.console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
     def _line(self, title: str, done: int, total: int) -> None:
         now = time.monotonic()
         first, begun = self._begun.setdefault(title, (done, now))
@@ -53,8 +57,8 @@ class Bars:
 
 
 @contextmanager
-def bars() -> Iterator[Bars]:
-    """Bars that leave the screen when they end."""
+def bars(*, shown: bool = True) -> Iterator[Bars]:
+    """Bars that leave the screen when they end; not `shown`, only what is said."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -63,5 +67,7 @@ def bars() -> Iterator[Bars]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=not shown
+    ) as progress:
         yield Bars(progress)

@@ -1,0 +1,92 @@
+"""Answers in every form, and files that are gone on with."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from crosstone.errors import CrosstoneError
+from crosstone.inference.output import Writer, go_on
+
+CALM = {"calm": 0.75, "tense": 0.25}
+FIRST = {
+    "id": "a.wav",
+    "start": 0.0,
+    "end": 2.5,
+    "used": ["audio", "text"],
+    "label": "calm",
+    "probabilities": CALM,
+    "text": "one,\ntwo",
+    "text_source": "asr",
+}
+SECOND = {"id": "a.wav", "start": 3661.0, "end": 3662.0004, "used": ["audio"], "value": -0.5}
+NOTHING = {"id": "a.wav", "start": 5.0, "end": 6.0, "unanswered": "silent"}
+
+
+def written(form: str, *answers: dict[str, object], **options: object) -> str:
+    stream = io.StringIO()
+    writer = Writer(stream, form, labels=("calm", "tense"), **options)  # type: ignore[arg-type]
+    for answer in answers:
+        writer.write(answer)
+    return stream.getvalue()
+
+
+def test_every_form() -> None:
+    lines = written("jsonl", FIRST, SECOND).splitlines()
+    assert [json.loads(line) for line in lines] == [FIRST, SECOND]
+    rows = list(csv.DictReader(io.StringIO(written("csv", FIRST, SECOND))))
+    assert rows[0]["used"] == "audio+text"
+    assert (rows[0]["label"], rows[0]["calm"], rows[0]["text"]) == ("calm", "0.75", "one, two")
+    assert (rows[1]["value"], rows[1]["tense"]) == ("-0.5", "")
+    assert written("audacity", FIRST, NOTHING, SECOND) == (
+        "0.000000\t2.500000\tcalm 0.75\n3661.000000\t3662.000400\t-0.50\n"
+    )
+    assert written("srt", FIRST, NOTHING, SECOND) == (
+        "1\n00:00:00,000 --> 00:00:02,500\ncalm 0.75\none,\ntwo\n\n"
+        "2\n01:01:01,000 --> 01:01:02,000\n-0.50\n\n"
+    )
+
+
+def test_words_alone_have_no_times() -> None:
+    with pytest.raises(CrosstoneError, match="srt labels need times, which words alone have not"):
+        written("srt", {"id": "utterance", "label": "calm", "probabilities": CALM})
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_a_line_that_broke_off_is_answered_again(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "out"
+    other = {**FIRST, "id": "b.wav"}
+    whole = written(form, FIRST)
+    path.write_text(written(form, FIRST, other)[:-9], newline="")
+    assert go_on(path, form, is_timeline=False) == {"a.wav"}  # type: ignore[arg-type]
+    assert path.read_text() == whole
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_a_timeline_without_its_end_is_answered_again(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "out"
+    lines = [{**FIRST, "segment": 0}, {**FIRST, "segment": 1, "last": True}]
+    whole = written(form, *lines, is_timeline=True)
+    path.write_text(written(form, *lines, {**FIRST, "id": "b"}, is_timeline=True), newline="")
+    assert go_on(path, form, is_timeline=True) == {"a.wav"}  # type: ignore[arg-type]
+    assert path.read_text() == whole
+
+
+@pytest.mark.parametrize(
+    "form,content,said",
+    [
+        ("srt", "", "expected --format jsonl or csv, found srt"),
+        ("jsonl", "id,label\na,calm\n", "line 1: expected an answer of crosstone predict as jsonl"),
+        ("jsonl", '{"id": "a"}\n[]\n', "line 2: expected an answer"),
+        ("csv", "id,label\na\n", "line 2: expected an answer of crosstone predict as csv"),
+    ],
+)
+def test_files_that_cannot_be_gone_on_with(
+    tmp_path: Path, form: str, content: str, said: str
+) -> None:
+    (tmp_path / "out").write_text(content)
+    with pytest.raises(CrosstoneError, match=said):
+        go_on(tmp_path / "out", form, is_timeline=False)  # type: ignore[arg-type]
+    assert (tmp_path / "out").read_text() == content

@@ -1,0 +1,108 @@
+"""Recognisers of others: a command, a model, and texts that are kept."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crosstone.errors import CrosstoneError
+from crosstone.inference.recogniser import cache_folder, load_recogniser
+
+PROGRAM = """import sys, soundfile
+from pathlib import Path
+info = soundfile.info(sys.argv[1])
+log = Path(sys.argv[2])
+log.write_text(log.read_text() + "x" if log.exists() else "x")
+print(f"heard  {info.frames} at\\n{info.samplerate}")
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> str:
+    """A recogniser that counts its calls in a file named log."""
+    program = tmp_path / "a recogniser.py"
+    program.write_text(PROGRAM)
+    return f"{shlex.quote(sys.executable)} {shlex.quote(str(program))} {{audio}} {tmp_path / 'log'}"
+
+
+def test_a_command_hears_each_sound_once(tmp_path: Path, command: str) -> None:
+    samples = np.sin(np.arange(4000) / 9).astype(np.float32) / 4
+    hear = load_recogniser(command, tmp_path / "kept")
+    assert hear(samples, 16_000) == "heard 4000 at 16000"
+    again = load_recogniser(command, tmp_path / "kept")
+    assert again(samples.copy(), 16_000) == "heard 4000 at 16000"
+    assert (tmp_path / "log").read_text() == "x"
+    assert again(samples[:3000], 16_000) == "heard 3000 at 16000"
+    assert again(samples, 8_000) == "heard 4000 at 8000"
+    assert (tmp_path / "log").read_text() == "xxx"
+    for file in (tmp_path / "kept").rglob("*.json"):
+        file.write_text("broken")
+    assert again(samples, 16_000) == "heard 4000 at 16000"
+    assert (tmp_path / "log").read_text() == "xxxx"
+
+
+@pytest.mark.parametrize(
+    "spec,said",
+    [
+        ("nosuchprogram {audio}", "no such command: nosuchprogram"),
+        ("recognise a b", "expected a command with {audio}"),
+        ("recognise 'a {audio}", "not a command"),
+        ("nowhere/at-all", "no speech recogniser can be loaded from here"),
+    ],
+)
+def test_recognisers_that_cannot_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, said: str
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(CrosstoneError, match=said):
+        load_recogniser(spec, tmp_path)
+
+
+def test_a_command_that_fails_is_said(tmp_path: Path) -> None:
+    failing = f"{shlex.quote(sys.executable)} -c 'import sys; sys.exit(\"no ears\")' {{audio}}"
+    hear = load_recogniser(failing, tmp_path)
+    with pytest.raises(CrosstoneError, match=r"failed with exit code 1 \(no ears\)"):
+        hear(np.zeros(800, np.float32), 16_000)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_of_a_folder(tmp_path: Path) -> None:
+    import torch
+    from transformers import (
+        Wav2Vec2Config,
+        Wav2Vec2CTCTokenizer,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2ForCTC,
+    )
+
+    (tmp_path / "vocab.json").write_text('{"<pad>": 0, "|": 1, "a": 2, "b": 3, "<unk>": 4}')
+    torch.manual_seed(0)
+    config = Wav2Vec2Config(
+        vocab_size=5,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        conv_dim=(8,) * 7,
+        num_conv_pos_embeddings=4,
+        num_conv_pos_embedding_groups=2,
+    )
+    model = Wav2Vec2ForCTC(config)
+    model.lm_head.bias.data = torch.tensor([0.0, 0.0, 99.0, 0.0, 0.0])
+    folder = tmp_path / "asr"
+    model.save_pretrained(folder)
+    Wav2Vec2CTCTokenizer(tmp_path / "vocab.json", pad_token="<pad>").save_pretrained(folder)
+    Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    hear = load_recogniser(str(folder), tmp_path / "kept")
+    assert hear(np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32), 8_000) == "a"
+
+
+def test_where_texts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder() == Path("/somewhere/crosstone/asr")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache/crosstone/asr"
