@@ -1,0 +1,156 @@
+"""Eight clips through the batched predictor against a loop over them in plain transformers."""
+
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmarks import cmt_cached_step
+from benchmarks.cmt_cached_step import Shape
+from benchmarks.machine import synchronise
+from benchmarks.measurement import Goal, Row, compare
+from crosstone.data.batch import Item
+from crosstone.inference.predictor import Predictor
+from crosstone.models import CMTConfig, CMTModel, HeadSpec, TaskModel
+from crosstone.models.task import build_task
+from crosstone.nn.transformer import TransformerBlock
+
+TOLERANCE = 1e-4
+"""How far the probabilities of the two sides may differ."""
+
+LABELS = ("angry", "happy", "neutral", "sad")
+
+
+class PlainCMT(nn.Module):
+    """CMT base in transformers' and torch's own layers, with the weights of a TaskModel."""
+
+    def __init__(self, model: TaskModel) -> None:
+        super().__init__()
+        backbone = model.backbone
+        self.hubert, self.roberta = backbone.audio_encoder.model, backbone.text_encoder.model
+        heads = backbone.config.num_heads
+        self.audio_layers = nn.ModuleList(as_decoder(b, heads) for b in backbone.audio_blocks)
+        self.text_layers = nn.ModuleList(as_decoder(b, heads) for b in backbone.text_blocks)
+        self.head = model.heads["emotion"]
+
+    def forward(self, samples: Tensor, ids: Tensor) -> Tensor:
+        """One clip (1, N) in zero mean and unit variance and its tokens (1, T) → (1, C)."""
+        audio = memory_audio = self.hubert(samples).last_hidden_state
+        text = memory_text = self.roberta(ids).last_hidden_state
+        for audio_layer, text_layer in zip(self.audio_layers, self.text_layers, strict=True):
+            audio = audio_layer(audio, memory_text)
+            text = text_layer(text, memory_audio)
+        logits: Tensor = self.head(torch.cat([audio.mean(1), text[:, 0]], -1))
+        return logits.softmax(-1)
+
+
+def as_decoder(block: TransformerBlock, heads: int) -> nn.TransformerDecoderLayer:
+    """A block as torch has it."""
+    width, memory = block.expand.in_features, block.cross_attention.key.in_features
+    if width != memory:
+        raise ValueError(f"expected encoders of equal width, found {width} and {memory}")
+    layer = nn.TransformerDecoderLayer(
+        width, heads, block.expand.out_features, 0.0, "gelu", batch_first=True
+    )
+    for ours, theirs in (
+        (block.self_attention, layer.self_attn),
+        (block.cross_attention, layer.multihead_attn),
+    ):
+        parts = (ours.query, ours.key, ours.value)
+        theirs.in_proj_weight.data = torch.cat([part.weight.detach() for part in parts])
+        theirs.in_proj_bias.data = torch.cat([part.bias.detach() for part in parts])
+        theirs.out_proj.load_state_dict(ours.output.state_dict())
+    for theirs_, ours_ in (
+        (layer.norm1, block.self_norm),
+        (layer.norm2, block.cross_norm),
+        (layer.norm3, block.output_norm),
+        (layer.linear1, block.expand),
+        (layer.linear2, block.contract),
+    ):
+        theirs_.load_state_dict(ours_.state_dict())
+    return layer
+
+
+def make_clips(count: int, shape: Shape) -> list[Item]:
+    """Noise and tokens."""
+    rng = np.random.default_rng(0)
+    return [
+        Item(
+            id=str(i),
+            audio=rng.normal(0, 0.1, round(shape.seconds * 16_000)).astype(np.float32),
+            text=rng.integers(5, shape.vocabulary, shape.tokens),
+        )
+        for i in range(count)
+    ]
+
+
+class Sides:
+    """Both sides over the same clips and weights."""
+
+    def __init__(self, shape: Shape, count: int) -> None:
+        torch.manual_seed(0)
+        config = CMTConfig(
+            audio_config=cmt_cached_step.audio_config(shape),
+            text_config=cmt_cached_step.text_config(shape),
+            normalize_audio=True,
+        )
+        head = HeadSpec(kind="classification", labels=LABELS)
+        model = build_task(CMTModel(config), {"emotion": head}, heard=["audio+text"])
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model = model.to(self.device).eval()
+        self.plain = PlainCMT(model).to(self.device).eval()
+        self.predictor, self.clips = Predictor(model), make_clips(count, shape)
+
+    def ours(self) -> list[list[float]]:
+        """The predictor's probabilities, all clips at once."""
+        found = [list((p.probabilities or {}).values()) for p in self.predictor.answers(self.clips)]
+        synchronise()
+        return found
+
+    @torch.inference_mode()
+    def loop(self) -> list[list[float]]:
+        """Those of plain transformers, clip after clip."""
+        found: list[Any] = []
+        for clip in self.clips:
+            assert clip.audio is not None
+            samples = torch.from_numpy(unit_variance(clip.audio))[None].to(self.device)
+            ids = torch.as_tensor(clip.text)[None].to(self.device)
+            found.append(self.plain(samples, ids)[0].tolist())
+        synchronise()
+        return found
+
+
+def unit_variance(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """As the feature extractor of HuBERT large prepares a waveform."""
+    scaled: NDArray[np.float32] = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+    return scaled
+
+
+def check_equal(sides: Sides) -> None:
+    """Raises ValueError where the probabilities differ by more than TOLERANCE."""
+    gap = float(np.abs(np.subtract(sides.ours(), sides.loop())).max())
+    if not gap <= TOLERANCE:
+        raise ValueError(f"inference: expected equal probabilities, found them {gap} apart")
+
+
+def run(*, quick: bool = False) -> list[Row]:
+    """Seconds for all clips."""
+    shape = cmt_cached_step.QUICK if quick else Shape()
+    sides = Sides(shape, 2 if quick else 8)
+    check_equal(sides)
+    compared = compare(sides.ours, sides.loop, repeats=2 if quick else 5, warmups=0)
+    return [
+        Row(
+            bench="inference",
+            what=f"seconds for {len(sides.clips)} clips of {shape.seconds:g} s",
+            ours=median(compared.ours),
+            against=median(compared.against),
+            ratio=compared.ratio,
+            spread=compared.spread,
+            goal=Goal(value=1.5),
+            notes=("not the true shapes" if quick else "HuBERT large and RoBERTa large, fp32",),
+        )
+    ]
