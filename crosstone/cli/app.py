@@ -65,6 +65,7 @@ for command in (
     stages.finetune,
     models.import_,
     models.evaluate,
+    models.calibrate,
     results.score,
     results.audit,
     results.compare,

@@ -1,7 +1,7 @@
 """The verbs that take a model in, score it and describe it: import, evaluate, card."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -57,9 +57,16 @@ def evaluate(
         str | None,
         typer.Option(help="A named protocol, whose labels are merged and left out as it says."),
     ] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness",
+            help="Also from audio and text alone, and with words misheard at 5 to 40 %.",
+        ),
+    ] = False,
 ) -> None:
     """Predict and score every labelled utterance of a corpus, or for verification its trials."""
-    from crosstone.cli.tables import print_scores
+    from crosstone.cli.tables import print_robustness, print_scores
     from crosstone.data.corpus import Corpus
     from crosstone.runs.evaluate import evaluate as evaluate_model
 
@@ -67,8 +74,43 @@ def evaluate(
     if split is not None:
         opened = opened.where(lambda utterance: utterance.split == split)
     with bars() as show:
-        evaluate_model(model, opened, out, protocol=protocol, progress=show)
+        evaluate_model(model, opened, out, protocol=protocol, robust=robustness, progress=show)
     print_scores([out])
+    if robustness:
+        print_robustness(out)
+
+
+def calibrate(
+    model: Annotated[Path, typer.Argument(help="Model folder, or a run set that holds one.")],
+    corpus: Annotated[Path, typer.Option(help="Folder that prepare wrote.")] = ...,  # type: ignore[assignment]
+    split: Annotated[str | None, typer.Option(help="Only this part of the corpus.")] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="A named protocol, whose labels are merged and left out as it says."),
+    ] = None,
+    method: Annotated[
+        Literal["auto", "temperature", "vector"],
+        typer.Option(help="Of classes; auto is the temperature. A value keeps its distances."),
+    ] = "auto",
+    unit: Annotated[
+        Literal["group", "speaker", "utterance"],
+        typer.Option(help="What is kept together where one part is judged by the others."),
+    ] = "group",
+) -> None:
+    """Fit how certain a model is on labelled utterances that did not train it, and leave that in
+    its folder: `predict` then answers with calibrated probabilities, and can abstain."""
+    from crosstone.cli.tables import print_calibration
+    from crosstone.data.corpus import Corpus
+    from crosstone.runs.calibrate import calibrate as calibrate_model
+
+    opened = Corpus.open(corpus)
+    if split is not None:
+        opened = opened.where(lambda utterance: utterance.split == split)
+    with bars() as show:
+        made = calibrate_model(
+            model, opened, method=method, protocol=protocol, unit=unit, progress=show
+        )
+    print_calibration(made.summary())
 
 
 def card(

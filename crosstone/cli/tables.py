@@ -72,6 +72,51 @@ def _made(
         yield f"note: {note}"
 
 
+def print_robustness(place: Path) -> None:
+    """The score under each condition, and its difference from the whole."""
+    console = Console(highlight=False, soft_wrap=True)
+    found = json.loads((place / "robustness.json").read_text(encoding="utf-8"))
+    table = Table(title=f"{found['metric']} with less, and misheard", title_justify="left")
+    table.add_column("condition")
+    level = f"{found['level']:.0%}"
+    for column in (found["metric"], f"{level} interval", "difference", f"{level} interval"):
+        table.add_column(column, justify="right")
+    table.add_column("word error", justify="right")
+    for line in found["conditions"]:
+        cells = [line["name"]]
+        for estimate, sign in ((line["value"], ""), (line["difference"], "+")):
+            value, low, high = ((estimate or {}).get(k) for k in ("value", "low", "high"))
+            cells.append("–" if value is None else f"{value:{sign}.3f}")
+            cells.append("–" if low is None else f"{low:{sign}.3f} … {high:{sign}.3f}")
+        word_error = line["word_error"]
+        table.add_row(*cells, "–" if word_error is None else f"{word_error:.1%}")
+    console.print(table)
+    items = found["conditions"][0]["items"]
+    console.print(
+        f"{items:,} items, the same in every line; intervals over {found['clusters']} "
+        f"{found['by']}s; differences on the same draws"
+    )
+    if found["left_out"]:
+        console.print(f"note: {found['left_out']:,} items lack what the first line needs")
+
+
+def print_calibration(summary: Mapping[str, Any]) -> None:
+    """How probabilities were calibrated, and what that changed."""
+    console = Console(highlight=False, soft_wrap=True)
+    title = f"{summary['method']}, fitted on {summary['rule']}"
+    table = Table(title=title, title_justify="left")
+    names = list(dict.fromkeys(k for entry in summary["kinds"].values() for k in entry["before"]))
+    table.add_column("utterances of")
+    for column in ("count", *names):
+        table.add_column(column, justify="right")
+    for kind, entry in summary["kinds"].items():
+        numbers = (f"{entry['before'][k]:.3f} → {entry['after'][k]:.3f}" for k in names)
+        table.add_row(kind, f"{entry['utterances']:,}", *numbers)
+    console.print(table)
+    if names:
+        console.print("each utterance as it is, then scaled by a fit to other groups than its own")
+
+
 def print_judgement(judgement: Mapping[str, Any]) -> None:
     """The systems of a comparison, then a sentence for every pair."""
     console = Console(highlight=False, soft_wrap=True)

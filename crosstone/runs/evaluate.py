@@ -32,6 +32,7 @@ from crosstone.runs.provenance import (
     encounters,
     stages_of_model,
 )
+from crosstone.runs.robustness import robustness
 from crosstone.runs.run import Progress, items_for, write_lines
 from crosstone.runs.runset import run_set_of
 from crosstone.runs.verification import ask_trials
@@ -44,13 +45,15 @@ def evaluate(
     out: Path,
     *,
     protocol: str | None = None,
+    robust: bool = False,
     progress: Progress | None = None,
 ) -> Scores:
     """Predict every labelled utterance of a corpus, or ask its trials, and score that.
 
     A model that tells speakers apart is asked the corpus's trials, or pairs drawn from all of it.
     protocol: the named one whose labels are asked for: it merges some, and leaves others out and
-    counts them. Writes predictions.jsonl, run.json and scores.json. Where a stage of the model or
+    counts them. robust: also with less to hear or read, and with words misheard (`robustness`).
+    Writes predictions.jsonl, run.json and scores.json. Where a stage of the model or
     of its encoders was trained on some of these utterances, speakers or groups, with or without
     labels, run.json's `seen` and the protocol's name and notes say so: such a number is no test.
     Raises ConfigError where `out` holds other files, or where the model does not predict the
@@ -63,6 +66,11 @@ def evaluate(
         tick = lambda done, total: progress("predicting", done, total)  # noqa: E731
     heads = read_task_config(model_folder(model)).heads or {}
     if any(fields["kind"] == "speakers" for fields in heads.values()):
+        if robust:
+            raise ConfigError(
+                f"{model}: tells speakers apart, and the robustness table is of classes or a value;"
+                " leave --robustness out"
+            )
         return _evaluate_trials(model, corpus, out, protocol, tick)
     predictor = Predictor.load(model)
     labelled, target, left_out = labelled_of(predictor, corpus, protocol, model)
@@ -89,7 +97,10 @@ def evaluate(
     if protocol is not None:
         facts["protocol"]["name"] += f", labels of {protocol}"
         facts["protocol"]["left_out"] = dict(left_out)
-    return _scored(out, facts)
+    scores = _scored(out, facts)
+    if robust:
+        robustness(predictor, items, target, facts, out, progress=progress)
+    return scores
 
 
 def labelled_of(
