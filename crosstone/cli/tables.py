@@ -76,28 +76,30 @@ def print_robustness(place: Path) -> None:
     """The score under each condition, and its difference from the whole."""
     console = Console(highlight=False, soft_wrap=True)
     found = json.loads((place / "robustness.json").read_text(encoding="utf-8"))
-    table = Table(title=f"{found['metric']} with less, and misheard", title_justify="left")
-    table.add_column("condition")
-    level = f"{found['level']:.0%}"
-    for column in (found["metric"], f"{level} interval", "difference", f"{level} interval"):
-        table.add_column(column, justify="right")
-    table.add_column("word error", justify="right")
+    title = f"{found['metric']} with less to hear or read, or misheard"
+    table = Table(title=title, title_justify="left")
+    table.add_column("condition", no_wrap=True)
+    for column in (f"{found['metric']}, {found['level']:.0%} interval", "difference", "WER"):
+        table.add_column(column, justify="right", no_wrap=True)
     for line in found["conditions"]:
-        cells = [line["name"]]
-        for estimate, sign in ((line["value"], ""), (line["difference"], "+")):
-            value, low, high = ((estimate or {}).get(k) for k in ("value", "low", "high"))
-            cells.append("–" if value is None else f"{value:{sign}.3f}")
-            cells.append("–" if low is None else f"{low:{sign}.3f} … {high:{sign}.3f}")
+        numbers = [_with_interval(line["value"], ""), _with_interval(line["difference"], "+")]
         word_error = line["word_error"]
-        table.add_row(*cells, "–" if word_error is None else f"{word_error:.1%}")
+        table.add_row(line["name"], *numbers, "–" if word_error is None else f"{word_error:.1%}")
     console.print(table)
     items = found["conditions"][0]["items"]
     console.print(
         f"{items:,} items, the same in every line; intervals over {found['clusters']} "
-        f"{found['by']}s; differences on the same draws"
+        f"{found['by']}s; differences from the first, on the same draws"
     )
     if found["left_out"]:
         console.print(f"note: {found['left_out']:,} items lack what the first line needs")
+
+
+def _with_interval(estimate: Mapping[str, Any] | None, sign: str) -> str:
+    if estimate is None:
+        return "–"
+    value, low, high = (estimate[key] for key in ("value", "low", "high"))
+    return f"{value:{sign}.3f}" + ("" if low is None else f" ({low:{sign}.3f} … {high:{sign}.3f})")
 
 
 def print_calibration(summary: Mapping[str, Any]) -> None:

@@ -65,7 +65,7 @@ def robustness(
     errors: dict[str, float] = {}
     if "text" in whole and predictor.tokenizer is not None:
         for rate in RATES:
-            name = f"{whole}, {rate:.0%} word error"
+            name = f"misheard {rate:.0%}"
             views[name], errors[name] = _misheard(predictor, items, views[whole], rate, seed)
     scored = {
         name: _score(

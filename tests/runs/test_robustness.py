@@ -42,7 +42,7 @@ def test_the_lines_are_evaluations_of_the_same_utterances(
     evaluate(model, Corpus.open(other), out, robust=True)
     found = json.loads((out / "robustness.json").read_text())
     names = [line["name"] for line in found["conditions"]]
-    noisy = [f"audio+text, {rate} word error" for rate in RATES]
+    noisy = [f"misheard {rate}" for rate in RATES]
     assert names == ["audio+text", "audio", "text", *noisy]
     assert found["conditions"][0]["difference"] is None
     assert [line["items"] for line in found["conditions"]] == [12] * 8
@@ -70,7 +70,7 @@ def test_the_lines_are_evaluations_of_the_same_utterances(
     print_robustness(out)
     said = capsys.readouterr().out
     assert "12 items, the same in every line" in said
-    assert "audio+text, 40% word error" in said
+    assert "misheard 40%" in said
 
 
 def test_only_what_the_model_accepts(noise_corpus: Callable[..., Path], tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_only_what_the_model_accepts(noise_corpus: Callable[..., Path], tmp_path
     names = [
         x["name"] for x in json.loads((tmp_path / "one/robustness.json").read_text())["conditions"]
     ]
-    assert names == ["audio+text", *(f"audio+text, {rate} word error" for rate in RATES)]
+    assert names == ["audio+text", *(f"misheard {rate}" for rate in RATES)]
     fields = ("model.family=audio", "model.config={}", "model.text_encoder=null")
     deaf = run(
         load_recipe(
