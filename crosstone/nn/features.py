@@ -8,6 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+LARGE = 2**20
+"""Numbers that go into the Fourier transforms of an item from which on they are made in pieces."""
+
+PIECE = 128
+"""Frames of a piece: on a CPU their spectra stay in its cache."""
+
 
 def mel_filterbank(sampling_rate: int, n_fft: int, num_mels: int) -> Tensor:
     """Triangular filters on Slaney's mel scale with unit area, (num_mels, n_fft // 2 + 1).
@@ -68,9 +74,22 @@ class LogMel(nn.Module):
         if short > 0:
             waveform = F.pad(waveform, (0, short))
         frames = waveform.unfold(-1, self.window_size, self.hop)
-        spectrum = torch.fft.rfft(frames * self.window.to(waveform.dtype), n=self.n_fft)
-        power = spectrum.real.square() + spectrum.imag.square()
+        batch, time = frames.shape[:2]
+        if (
+            frames.device.type == "cpu"
+            and not torch.compiler.is_compiling()
+            and not torch.jit.is_tracing()
+            and time * self.n_fft > LARGE
+        ):
+            pieces = [self._power(piece) for item in frames for piece in item.split(PIECE)]
+            power = torch.cat(pieces).view(batch, time, -1)
+        else:
+            power = self._power(frames)
         return torch.log(power @ self.filters.to(waveform.dtype).T + 1e-6)
+
+    def _power(self, frames: Tensor) -> Tensor:
+        spectrum = torch.fft.rfft(frames * self.window.to(frames.dtype), n=self.n_fft)
+        return spectrum.real.square() + spectrum.imag.square()
 
 
 class MFCC(nn.Module):

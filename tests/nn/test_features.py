@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from crosstone.nn import features
 from crosstone.nn.features import MFCC, LogMel, mel_filterbank
 
 
@@ -23,6 +24,16 @@ def test_log_mel_equals_librosa() -> None:
     found = LogMel(16_000, 512, 320, 80)(torch.from_numpy(waveform)[None])[0]
     np.testing.assert_allclose(found.T, np.log(mel + 1e-6), atol=2e-5)
     assert found.shape[0] == LogMel(16_000, 512, 320, 80).num_frames(8000)
+
+
+@pytest.mark.parametrize("piece", [7, 128])
+def test_pieces_change_nothing_to_the_last_bit(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    log_mel = LogMel(16_000, 400, 160, 40)
+    waveform = torch.randn(3, 9000, generator=torch.Generator().manual_seed(0))
+    whole = log_mel(waveform)
+    monkeypatch.setattr(features, "LARGE", 1)
+    monkeypatch.setattr(features, "PIECE", piece)
+    assert torch.equal(log_mel(waveform), whole)
 
 
 def test_a_waveform_shorter_than_a_window_gives_one_frame() -> None:
