@@ -183,7 +183,7 @@ def count_flops(shape: Shape) -> float:
     side = Ours(shape, dropout=0.0)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         side.step()
-    return counter.get_total_flops() / 1e9
+    return float(counter.get_total_flops()) / 1e9
 
 
 def run_alone(side: str, *, quick: bool, steps: int = 3) -> dict[str, Any]:

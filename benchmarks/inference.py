@@ -30,6 +30,8 @@ class PlainCMT(nn.Module):
     def __init__(self, model: TaskModel) -> None:
         super().__init__()
         backbone = model.backbone
+        assert backbone.audio_encoder is not None
+        assert backbone.text_encoder is not None
         self.hubert, self.roberta = backbone.audio_encoder.model, backbone.text_encoder.model
         heads = backbone.config.num_heads
         self.audio_layers = nn.ModuleList(as_decoder(b, heads) for b in backbone.audio_blocks)

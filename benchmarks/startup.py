@@ -2,9 +2,10 @@
 
 import subprocess
 import sys
+from functools import partial
 from statistics import median
 
-from benchmarks.measurement import ROOT, Goal, Row, timed
+from benchmarks.measurement import ROOT, Goal, Row, compare
 
 STARTS = {
     "crosstone --help, seconds": ["-m", "crosstone", "--help"],
@@ -31,18 +32,13 @@ def run(*, quick: bool = False) -> list[Row]:
     repeats = 2 if quick else 9
     rows = []
     for what, arguments in STARTS.items():
-        start(arguments)
-        pairs = [
-            (timed(lambda given=arguments: start(given)), timed(lambda: start(["-c", ""])))
-            for _ in range(repeats)
-        ]
-        ours, bare = (median(times) for times in zip(*pairs, strict=True))
+        compared = compare(partial(start, arguments), partial(start, ["-c", ""]), repeats=repeats)
         rows.append(
             Row(
                 bench="startup",
                 what=what,
-                ours=ours,
-                against=bare,
+                ours=median(compared.ours),
+                against=median(compared.against),
                 goal=Goal(value=0.5, at_least=False),
                 notes=("against: python alone; neither loads torch",),
             )

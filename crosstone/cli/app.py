@@ -10,7 +10,17 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from crosstone import __version__
-from crosstone.cli import cache, catalogue, corpora, models, predict, protocols, results, stages
+from crosstone.cli import (
+    bench,
+    cache,
+    catalogue,
+    corpora,
+    models,
+    predict,
+    protocols,
+    results,
+    stages,
+)
 from crosstone.errors import CrosstoneError
 
 app = typer.Typer(
@@ -72,6 +82,7 @@ for command in (
     results.report,
     models.card,
     predict.predict,
+    bench.bench,
 ):
     app.command(command.__name__.rstrip("_"))(command)
 

@@ -78,7 +78,6 @@ class LogMel(nn.Module):
         if (
             frames.device.type == "cpu"
             and not torch.compiler.is_compiling()
-            and not torch.jit.is_tracing()
             and time * self.n_fft > LARGE
         ):
             pieces = [self._power(piece) for item in frames for piece in item.split(PIECE)]

@@ -1,0 +1,142 @@
+"""The benches run and compare equal things; nothing here is timed."""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import cmt_cached_step as cmt
+from benchmarks import ctal_step, decoding, epoch, growth, inference, measurement, startup, table
+from crosstone.cli import bench, main
+
+ROOT = Path(__file__).parent.parent
+
+
+def run_verb(*arguments: str) -> int:
+    """The command's exit code."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["bench", *arguments])
+    return int(stopped.value.code or 0)
+
+
+def test_each_bench_can_be_run() -> None:
+    files = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+    assert set(table.BENCHES) <= files
+    for name in table.BENCHES:
+        assert callable(importlib.import_module(f"benchmarks.{name}").run)
+
+
+def test_the_plain_step_has_the_same_losses_and_gradients() -> None:
+    losses = ctal_step.check_equal(ctal_step.QUICK)
+    assert len(losses) == 2
+    assert losses[0][0] > 1.0
+    ours = ctal_step.Ours(ctal_step.QUICK, dropout=0.0)
+    plain = ctal_step.Plain(ctal_step.QUICK, dropout=0.0)
+    ours.step()
+    plain.step()
+    theirs = dict(plain.model.named_parameters())
+    compared = 0
+    for name, weight in ours.model.named_parameters():
+        if weight.grad is not None:
+            other = theirs[ctal_step.plain_name(name)].grad
+            torch.testing.assert_close(weight.grad, other, atol=1e-5, rtol=1e-5, msg=name)
+            compared += 1
+    assert compared == sum(weight.grad is not None for weight in theirs.values()) > 40
+
+
+def test_a_difference_stops_the_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctal_step.Plain, "step", lambda side: float("nan"))
+    with pytest.raises(ValueError, match="expected equal losses"):
+        ctal_step.check_equal(ctal_step.QUICK)
+
+
+def test_flops_are_those_of_the_step() -> None:
+    shape = ctal_step.Shape(batch=1, frames=300, width=64, layers=2, heads=4, vocabulary=50)
+    places, width = 300, 64
+    whole_block = places * (14 * width**2) + 2 * places**2 * width
+    gflops = ctal_step.count_flops(shape)
+    assert 6 * whole_block / 1e9 < gflops < 6 * 2 * whole_block / 1e9  # the second block in part
+
+
+def test_cached_states_give_the_losses_of_the_encoders() -> None:
+    assert len(cmt.check_equal(cmt.QUICK)) == 2
+
+
+def test_batched_probabilities_equal_those_of_plain_transformers() -> None:
+    inference.check_equal(inference.Sides(cmt.QUICK, 2))
+
+
+def test_an_epoch_takes_every_clip_once_however_it_is_batched() -> None:
+    epoch.check_equal(12, "logmel-mini")
+    lengths = epoch.like_librispeech(5000)
+    ours, random = (epoch.padded_share(plan, lengths) for plan in epoch.make_plans(lengths))
+    assert ours < 0.05 < random
+
+
+def test_decoded_samples_are_the_decoders(tmp_path: Path) -> None:
+    paths = decoding.write_recordings(tmp_path, 2, 1.0)
+    decoding.check_equal(paths)
+    assert 0.2 < paths[0].stat().st_size / 32_000 < 0.8
+    assert decoding.make_features(paths, decoding.CTALFeatures()) == 2 * 81
+
+
+def test_growth_stages_do_their_work(tmp_path: Path) -> None:
+    growth.write_table(tmp_path / "table.csv", 30)
+    for stage in (growth.prepare, growth.check, growth.sampling):
+        assert stage(str(tmp_path))["seconds"] > 0
+
+
+def test_a_child_reports_its_own_peak(tmp_path: Path) -> None:
+    growth.write_table(tmp_path / "table.csv", 30)
+    held = np.ones(2**26)  # 512 MiB of the parent's, no concern of the child's
+    found = measurement.in_child("growth", "prepare", folder=str(tmp_path))
+    assert 0 < found["base_mib"] <= found["peak_mib"] < held.nbytes / 2**20
+
+
+def test_ratios_are_of_neighbours_and_goals_know_their_side() -> None:
+    compared = measurement.Compared([1.0, 2.0, 1.0], [2.0, 8.0, 3.0])
+    assert compared.ratio == 3.0
+    assert compared.spread == (2.0, 4.0)
+    order: list[str] = []
+    measurement.compare(lambda: order.append("a"), lambda: order.append("b"), repeats=2)
+    assert "".join(order) == "ababba"
+    row = measurement.Row(bench="x", what="y", ours=1.0, ratio=0.7, goal=measurement.Goal(value=1))
+    assert row.met is False
+    assert row.as_dict()["goal"] == "≥ 1"
+    lean = measurement.Goal(value=0.6, at_least=False)
+    assert measurement.Row(bench="x", what="y", ours=0.5, goal=lean).met is True
+
+
+def test_the_verb_prints_a_table_and_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    goal = measurement.Goal(value=2)
+    row = measurement.Row(bench="startup", what="s", ours=0.3, ratio=1.5, goal=goal, notes=("n",))
+    monkeypatch.setattr(startup, "run", lambda quick: [row])
+    assert run_verb("startup", "--quick", "--json") == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert found["rows"][0]["ratio"] == 1.5
+    assert found["rows"][0]["met"] is False
+    assert {"processor", "cores", "threads", "torch", "load_average", "gemm_gflops"} <= set(
+        found["machine"]
+    )
+    monkeypatch.setenv("COLUMNS", "160")
+    assert run_verb("startup", "--quick") == 0
+    printed = capsys.readouterr().out
+    assert "≥ 2, missed" in printed
+    assert "startup: n" in printed
+    assert "GFLOP/s" in printed
+
+
+def test_the_verb_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run_verb("nothing") == 2
+    assert "expected ctal_step, cmt_cached_step" in " ".join(capsys.readouterr().err.split())
+    monkeypatch.setattr(bench, "ROOT", tmp_path)
+    assert run_verb() == 2
+    assert "clone the repository" in " ".join(capsys.readouterr().err.split())
