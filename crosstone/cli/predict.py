@@ -276,7 +276,8 @@ class _Answering:
                 block: Any, at: int, header: Any, of: str = each.id, to: Any = waveform
             ) -> None:
                 to.hear(block, at, header)
-                show(of, round(at / header.sampling_rate), round(header.seconds))
+                heard = (at + len(block)) / header.sampling_rate
+                show(of, round(heard), round(header.seconds))
 
             try:
                 for moment in timeline(
@@ -303,7 +304,7 @@ class _Answering:
         from crosstone.reports.timeline import Drawn, timeline_page, timeline_picture
 
         drawn = Drawn(
-            name=moments[0]["id"],
+            name=Path(moments[0]["id"]).name,
             model=self.predictor.name,
             moments=moments,
             peaks=waveform.peaks,

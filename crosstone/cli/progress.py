@@ -67,7 +67,7 @@ def bars(*, shown: bool = True) -> Iterator[Bars]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=not shown
-    ) as progress:
+    console = Console(stderr=True)
+    disabled = not (shown and console.is_terminal)
+    with Progress(*columns, console=console, transient=True, disable=disabled) as progress:
         yield Bars(progress)

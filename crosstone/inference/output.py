@@ -24,7 +24,8 @@ _TIMELINE = ("segment", "smoothed", "turn", "unanswered", "last")
 class Writer:
     """Writes answers, as `as_dict` gives them, one by one to a stream.
 
-    labels: the classes, each a column of CSV. is_timeline: whether the answers are segments.
+    labels: the classes, each a column of CSV, as p(name) where its name is a column's already.
+    is_timeline: whether the answers are segments.
     """
 
     def __init__(
@@ -40,7 +41,8 @@ class Writer:
         self._columns = (*_PREDICTION, *(_TIMELINE if is_timeline else ()))
         self._number = 0
         if form == "csv" and not has_header:
-            self._write(_csv_line([*self._columns, *labels]))
+            classes = (f"p({each})" if each in self._columns else each for each in labels)
+            self._write(_csv_line([*self._columns, *classes]))
 
     def write(self, answer: Mapping[str, Any]) -> None:
         """One answer, in the stream at once."""

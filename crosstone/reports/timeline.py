@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -28,7 +27,7 @@ from crosstone.reports.page import (
 )
 from crosstone.reports.wording import count
 
-WIDTH = 720.0
+WIDTH, NARROW = 720.0, 360.0
 WAVE = 64.0
 ROW = 22.0
 VALUES = 120.0
@@ -63,33 +62,43 @@ class Drawn:
 
 def timeline_picture(drawn: Drawn) -> bytes:
     """A PNG file."""
-    width, height = WIDTH, _height(drawn)
-    with canvas(width, height) as figure, matplotlib.rc_context({"savefig.facecolor": "white"}):
-        _draw(figure, drawn, width, height)
+    height = HEAD + _height(drawn)
+    with canvas(WIDTH, height) as figure:
+        _draw(figure, drawn, WIDTH, height)
+        figure.text(
+            8 / WIDTH, 1 - 8 / height, drawn.name, va="top", color=ROLES["ink"], fontsize=TEXT
+        )
         figure.patch.set_visible(True)
         figure.patch.set_facecolor("white")
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=144)
+        figure.savefig(buffer, format="png", dpi=144, facecolor="white")
         return buffer.getvalue()
 
 
 def timeline_page(drawn: Drawn) -> bytes:
     """A self-contained HTML file."""
-    width, height = WIDTH, _height(drawn)
-    with canvas(width, height) as figure:
-        _draw(figure, drawn, width, height)
-        drawing = finish("timeline", figure, width, height)
+    height = _height(drawn)
+    drawings = []
+    for name, width in (("timeline", WIDTH), ("timeline-narrow", NARROW)):
+        with canvas(width, height) as figure:
+            _draw(figure, drawn, width, height)
+            drawings.append(finish(name, figure, width, height))
     turns = [moment for moment in drawn.moments if moment["turn"]]
     what = "class" if drawn.labels else "value"
+    shown = ", the stronger its colour, the more probable" if drawn.labels else ""
     caption = (
-        f"The waveform, and below it what the model says of each segment"
-        f"{': the darker, the more probable' if drawn.labels else ''}. The line is the smoothed "
-        f"{what}, a {what} being taken to last {drawn.cut['stay_seconds']:g} s; dashes stand where "
-        "it turns."
+        f"The waveform, and below it what the model says of each segment{shown}. The line is the "
+        f"smoothed {what}, a {what} being taken to last {drawn.cut['stay_seconds']:g} s; dashes "
+        "stand where it turns."
     )
     blocks: list[Block] = [
         Facts(tuple(_facts(drawn, len(turns)))),
-        Figure(caption, (drawing,), (f"Timeline of {drawn.name}: {_told(turns, drawn)}",)),
+        Figure(
+            caption,
+            (drawings[0],),
+            (f"Timeline of {drawn.name}: {_told(turns, drawn)}",),
+            narrow=drawings[1],
+        ),
         Heading("Turning points"),
     ]
     if turns:
@@ -157,13 +166,13 @@ def _answer(moment: Mapping[str, Any]) -> Cell:
 
 
 def _height(drawn: Drawn) -> float:
-    return HEAD + WAVE + GAP + (ROW * len(drawn.labels) if drawn.labels else VALUES) + FOOT
+    return WAVE + GAP + (ROW * len(drawn.labels) if drawn.labels else VALUES) + FOOT
 
 
 def _draw(figure: Canvas, drawn: Drawn, width: float, height: float) -> None:
     named = [*drawn.labels] if drawn.labels else ["-0.00"]
     left = 16.0 + max(text_width(label, SMALL) for label in named)
-    below = height - FOOT - HEAD - WAVE - GAP
+    below = _height(drawn) - FOOT - WAVE - GAP
 
     def axes_at(bottom: float, tall: float) -> Axes:
         box = (left / width, bottom / height, (width - left - RIGHT) / width, tall / height)
@@ -191,10 +200,9 @@ def _draw(figure: Canvas, drawn: Drawn, width: float, height: float) -> None:
         if moment["turn"]:
             for axes in (wave, said):
                 axes.axvline(moment["start"], color=ROLES["second"], lw=0.8, ls=(0, (3, 2.5)))
-    said.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 1.5, 3, 6, 10]))
+    said.xaxis.set_major_locator(MaxNLocator(8 if width > NARROW else 4, steps=[1, 1.5, 3, 6, 10]))
     said.xaxis.set_major_formatter(lambda value, _: clock(value))
     said.set_xlabel("minutes:seconds", color=ROLES["soft"], fontsize=SMALL, labelpad=4)
-    figure.text(8 / width, 1 - 8 / height, drawn.name, va="top", color=ROLES["ink"], fontsize=TEXT)
 
 
 def _draw_classes(axes: Axes, drawn: Drawn) -> None:
@@ -218,9 +226,9 @@ def _draw_classes(axes: Axes, drawn: Drawn) -> None:
     axes.set_yticks(np.arange(len(drawn.labels)) + 0.5, list(drawn.labels))
     axes.tick_params(axis="y", length=0, labelcolor=ROLES["ink"])
     rows = {label: row + 0.5 for row, label in enumerate(drawn.labels)}
-    at = [moment[side] for moment in drawn.moments for side in ("start", "end")]
-    path = [rows[str(moment["smoothed"])] for moment in drawn.moments for _ in range(2)]
-    axes.plot(at, path, color=ROLES["second"], lw=1.6, solid_joinstyle="round")
+    at = [*(moment["start"] for moment in drawn.moments), drawn.moments[-1]["end"]]
+    path = [rows[str(moment["smoothed"])] for moment in drawn.moments]
+    axes.step(at, [*path, path[-1]], where="post", color=ROLES["second"], lw=1.6)
 
 
 def _draw_values(axes: Axes, drawn: Drawn) -> None:

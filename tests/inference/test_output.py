@@ -49,6 +49,12 @@ def test_every_form() -> None:
     )
 
 
+def test_a_class_may_have_the_name_of_a_column() -> None:
+    stream = io.StringIO()
+    Writer(stream, "csv", labels=("text", "calm"))
+    assert stream.getvalue().endswith(",text,text_source,p(text),calm\n")
+
+
 def test_words_alone_have_no_times() -> None:
     with pytest.raises(CrosstoneError, match="srt labels need times, which words alone have not"):
         written("srt", {"id": "utterance", "label": "calm", "probabilities": CALM})
