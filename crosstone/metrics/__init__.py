@@ -15,6 +15,7 @@ from crosstone.metrics.calibration import (
     calibration_scores,
     calibration_statistics,
     ece,
+    reliability,
     risk_coverage,
 )
 from crosstone.metrics.classification import (
@@ -104,6 +105,7 @@ __all__ = [
     "rater_scores",
     "regression_scores",
     "regression_statistics",
+    "reliability",
     "risk_coverage",
     "scale_agreement",
     "score_regression",

@@ -73,6 +73,32 @@ def ece(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Reliability:
+    """Confidence beside accuracy, in the bins of equal width that hold items."""
+
+    confidence: Floats
+    """(k,) mean of each bin."""
+    accuracy: Floats
+    """(k,)"""
+    count: NDArray[np.int64]
+    """(k,)"""
+
+
+def reliability(target: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -> Reliability:
+    """What the ECE sums up: how often the arg-max is right where it is so certain.
+
+    Raises as `calibration_statistics` does.
+    """
+    t, p = _checked(target, probabilities)
+    confidence, hit = _confidence(t, p)
+    place = _equal_width(confidence, bins)
+    count = np.bincount(place, minlength=bins)
+    held = count > 0
+    sums = [np.bincount(place, weights, minlength=bins)[held] for weights in (confidence, hit)]
+    return Reliability(sums[0] / count[held], sums[1] / count[held], count[held])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RiskCoverage:
     """The error among the most confident items, for every share of items that is answered."""
 

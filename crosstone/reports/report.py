@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from crosstone.reports import evidence, results
+from crosstone.reports.certainty import certainty
 from crosstone.reports.comparison import Comparison, comparisons, read_systems
 from crosstone.reports.curves import Probe, read_logs, read_probe
 from crosstone.reports.detection import detection
@@ -65,6 +66,7 @@ def write_report(
         if len(found) == 1:
             blocks += evidence.probes(probes)
         blocks += evidence.confusions(comparison, f"r{index}")
+        blocks += certainty(comparison, f"r{index}")
         blocks += detection(comparison, f"r{index}")
         blocks += evidence.learning(comparison, f"r{index}")
         blocks += evidence.making(comparison)

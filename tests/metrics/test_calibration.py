@@ -11,6 +11,7 @@ from crosstone.metrics import (
     calibration_scores,
     calibration_statistics,
     ece,
+    reliability,
     risk_coverage,
 )
 
@@ -128,3 +129,19 @@ def test_ranges(table: list[tuple[int, list[int]]]) -> None:
 def test_wrong_input_is_named(target: object, probabilities: object, message: str) -> None:
     with pytest.raises(CrosstoneError, match=message):
         calibration_statistics(target, probabilities)  # type: ignore[arg-type]
+
+
+def test_reliability_by_hand() -> None:
+    """Confidences .9 (right), .9 (wrong), .6 (right), .7 (wrong) in ten bins."""
+    found = reliability(TARGET, PROBABILITIES, 10)
+    assert found.confidence.tolist() == pytest.approx([0.6, 0.7, 0.9])
+    assert found.accuracy.tolist() == [1, 0, 0.5]
+    assert found.count.tolist() == [1, 1, 2]
+
+
+@given(tables)
+def test_the_gaps_of_reliability_are_the_ece(table: list[tuple[int, list[int]]]) -> None:
+    target, probabilities = arrays(table)
+    found = reliability(target, probabilities)
+    gaps = found.count * np.abs(found.confidence - found.accuracy)
+    assert gaps.sum() / found.count.sum() == pytest.approx(ece(target, probabilities))
