@@ -15,10 +15,12 @@ from crosstone.cli import (
     cache,
     catalogue,
     corpora,
+    export,
     models,
     predict,
     protocols,
     results,
+    serve,
     stages,
 )
 from crosstone.errors import CrosstoneError
@@ -65,7 +67,7 @@ for command in (
     results.demo,
     corpora.prepare,
     corpora.check,
-    corpora.export,
+    export.export,
     corpora.codebook,
     cache.cache,
     protocols.protocols,
@@ -82,6 +84,7 @@ for command in (
     results.report,
     models.card,
     predict.predict,
+    serve.serve,
     bench.bench,
 ):
     app.command(command.__name__.rstrip("_"))(command)

@@ -1,4 +1,4 @@
-"""The verbs about data: prepare, check, export, codebook."""
+"""The verbs about data: prepare, check, codebook."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,29 +136,6 @@ def check(
         )
     if remedies:
         raise CheckFailed(f"{corpus}: " + "\n  ".join(remedies))
-
-
-def export(
-    corpus: Annotated[Path, typer.Argument(help="Folder that prepare wrote.")],
-    to: Annotated[str, typer.Option(help="The form: lhotse, a cut set.")] = ...,  # type: ignore[assignment]
-    out: Annotated[Path, typer.Option(help="File to write, as in cuts.jsonl.gz.")] = ...,  # type: ignore[assignment]
-) -> None:
-    """A corpus in the form of another toolkit."""
-    from crosstone.data.corpora.lhotse import write_cuts
-    from crosstone.data.corpus import Corpus
-
-    if to != "lhotse":
-        raise ConfigError(f"export: expected --to lhotse, found '{to}'")
-    if not out.name.endswith((".jsonl", ".jsonl.gz")):
-        raise ConfigError(f"export --out: expected a .jsonl or .jsonl.gz file, found '{out}'")
-    opened = Corpus.open(corpus)
-    with bars() as show:
-        exported = write_cuts(
-            opened, out, progress=lambda done, total: show("exporting", done, total)
-        )
-    typer.echo(f"{out}: {exported.num_cuts} cuts")
-    for reason, number in exported.left_out.items():
-        typer.echo(f"left out: {number} {reason}")
 
 
 def codebook(

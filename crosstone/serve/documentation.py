@@ -1,0 +1,60 @@
+"""What the OpenAPI page says of bodies and refusals."""
+
+from typing import Any
+
+_AUDIO = {"type": "string", "format": "binary", "description": "WAV, FLAC, Ogg, MP3 or AIFF."}
+_TEXT = {"type": "string", "description": "What is said."}
+
+
+def _body(fields: dict[str, Any], *, takes_json: bool) -> dict[str, Any]:
+    form = {"type": "object", "properties": {"audio": _AUDIO, **fields}}
+    content: dict[str, Any] = {"multipart/form-data": {"schema": form}}
+    content["audio/*"] = {"schema": _AUDIO}
+    if takes_json:
+        content["application/json"] = {"schema": {"type": "object", "properties": fields}}
+    in_query = [{"name": n, "in": "query", "schema": s} for n, s in fields.items()]
+    return {"requestBody": {"content": content}, "parameters": in_query}
+
+
+PREDICT = _body({"text": _TEXT}, takes_json=True)
+"""Of /v1/predict."""
+
+TIMELINE = _body(
+    {
+        "segments": {"type": "string", "enum": ["vad", "fixed", "transcript"], "default": "vad"},
+        "window": {"type": "number", "description": "Seconds of a fixed window."},
+        "hop": {"type": "number", "description": "Seconds from one window to the next."},
+        "smooth": {"type": "number", "description": "Seconds that a class is taken to last."},
+        "srt": {"type": "string", "description": "What is said and when, as SubRip."},
+        "vtt": {"type": "string", "description": "The same as WebVTT."},
+    },
+    takes_json=False,
+)
+"""Of /v1/timeline."""
+
+_ERROR = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+        }
+    },
+}
+
+_SAID = {
+    401: "The server's token is missing or another.",
+    408: "The upload stalled.",
+    413: "More bytes than the server takes.",
+    415: "A body of another kind.",
+    421: "Called by a name that is not this server's.",
+    422: "A recording that cannot be heard or is too long, or words or fields that do not fit.",
+    429: "More requests a minute than one client may send.",
+    503: "As many requests in hand as the server takes.",
+}
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"description": said, "content": {"application/json": {"schema": _ERROR}}}
+    for status, said in _SAID.items()
+}
+"""By status."""
