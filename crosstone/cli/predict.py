@@ -58,7 +58,8 @@ def predict(
         float | None, typer.Option(help="Seconds from one to the next; the window's if none.")
     ] = None,
     smooth: Annotated[
-        float, typer.Option(help="Seconds that a class is taken to last in a timeline; 0: none.")
+        float,
+        typer.Option(min=0, help="Seconds that a class is taken to last in a timeline; 0: none."),
     ] = 20.0,
     picture: Annotated[
         Path | None, typer.Option(help="PNG file: the timeline of one recording, drawn.")

@@ -5,12 +5,11 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TextIO, get_args
+from typing import Any, Literal, TextIO
 
 from crosstone.errors import CrosstoneError
 
 Format = Literal["jsonl", "csv", "srt", "audacity"]
-FORMATS: tuple[str, ...] = get_args(Format)
 OF_ONE_RECORDING = ("srt", "audacity")
 """Forms whose times are of one recording."""
 

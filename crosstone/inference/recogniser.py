@@ -117,12 +117,12 @@ def _model(name: str) -> Callable[[Samples, int], str]:
             f"`pip install crosstone[asr]`), or a command with {PLACE}"
         ) from error
     rate = int(recognise.feature_extractor.sampling_rate)
-    is_generative = recognise.type.startswith("seq2seq")
+    is_whisper = recognise.type == "seq2seq_whisper"
 
     def hear(samples: Samples, sampling_rate: int) -> str:
         if sampling_rate != rate:
             samples = soxr.resample(samples, sampling_rate, rate)
-        options = {"return_timestamps": True} if is_generative and len(samples) > 30 * rate else {}
+        options = {"return_timestamps": True} if is_whisper and len(samples) > 30 * rate else {}
         return str(recognise({"raw": samples, "sampling_rate": rate}, **options)["text"])
 
     return hear

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol
 
 import numpy as np
 import soxr
@@ -16,7 +16,6 @@ from crosstone.inference.voice import Stretch, VoiceFinder
 
 Samples = NDArray[np.float32]
 Kind = Literal["vad", "fixed", "transcript"]
-KINDS: tuple[str, ...] = get_args(Kind)
 Words = Callable[[float, float], str | None]
 """What is said from one second to another."""
 Heard = Callable[[Samples, int, Header], None]
