@@ -19,7 +19,7 @@ _LAZY = {
 
 
 def load(folder: str) -> "Predictor":
-    """The trained model of a folder or hub id, ready to answer: `load("runs/mine").predict("a.wav")`."""
+    """The model of a folder or hub id, ready to answer: `load("runs/mine").predict("a.wav")`."""
     from crosstone.inference.predictor import Predictor
 
     return Predictor.load(folder)
