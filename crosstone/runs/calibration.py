@@ -60,12 +60,17 @@ def answered(
 
 
 def units_of(corpus: Corpus, unit: str) -> list[str]:
-    """What belongs together of each utterance: its group or speaker, itself where it has none."""
+    """What belongs together of each utterance: its group or speaker, itself where it has none.
+
+    Where all are of one group, as where one session validates, speakers take its place, and where
+    all are of one speaker, utterances.
+    """
     columns = {"group": corpus.groups, "speaker": corpus.speakers}
-    names = columns.get(unit, [None] * len(corpus))
-    return [
-        str(name) if name else identity for name, identity in zip(names, corpus.ids, strict=True)
-    ]
+    for name in dict.fromkeys((unit, "speaker")) if unit in columns else ():
+        names = [str(n) if n else own for n, own in zip(columns[name], corpus.ids, strict=True)]
+        if len(set(names)) > 1:
+            return names
+    return list(corpus.ids)
 
 
 def calibration_of(

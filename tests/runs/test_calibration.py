@@ -13,6 +13,7 @@ from crosstone.errors import ConfigError
 from crosstone.inference import Predictor
 from crosstone.inference.calibration import Calibration
 from crosstone.runs.calibrate import calibrate
+from crosstone.runs.calibration import units_of
 from crosstone.runs.corpora import fingerprints_of
 from crosstone.runs.evaluate import evaluate
 from crosstone.runs.recipe import load_recipe
@@ -115,6 +116,16 @@ def test_the_verb_refuses_what_trained_and_evaluations_say_what_was_fitted_on(
     evaluate(model, Corpus.open(folder), tmp_path / "else")
     facts = json.loads((tmp_path / "else" / "run.json").read_text())
     assert not any("calibrated on" in note for note in facts["protocol"]["notes"])
+
+
+def test_one_group_is_judged_by_its_speakers_and_one_speaker_by_utterances(
+    noise_corpus: Callable[..., Path],
+) -> None:
+    corpus = Corpus.open(noise_corpus(24))
+    assert set(units_of(corpus, "group")) == {"g0", "g1", "g2", "g3"}
+    assert units_of(corpus, "utterance") == list(corpus.ids)
+    lone = corpus.where(lambda utterance: utterance.group == "g1")
+    assert units_of(lone, "group") == list(lone.ids)
 
 
 def test_too_few_leave_it_as_it_is(
