@@ -40,18 +40,26 @@ def certainty(comparison: Comparison, name: str) -> list[Block]:
         return []
     labels = short_names(systems)
     reliable, risky = [], []
+    drawn = {
+        system.name: [
+            _risk_line(system.scores.predictions.target, p, kind, len(_outputs(system)))
+            for kind, p in _outputs(system).items()
+        ]
+        for system in systems
+    }
+    top = max(float(line.y.max()) for lines in drawn.values() for line in lines)
     for i, system in enumerate(systems):
         target, title = system.scores.predictions.target, labels[system.name]
         curves = {kind: reliability(target, p) for kind, p in _outputs(system).items()}
         reliable.append(reliability_plot(f"{name}-reliability-{i}", title, curves))
-        lines = [_risk_line(target, p, kind, len(curves)) for kind, p in _outputs(system).items()]
         risky.append(
             curve_panel(
                 f"{name}-risk-{i}",
                 title,
-                lines,
+                drawn[system.name],
                 x_axis="answered, %",
                 y_axis="errors among the answered, %",
+                y_limits=(0.0, 1.05 * max(top, 1.0)),
             )
         )
     both = any(len(_outputs(s)) > 1 for s in systems)
@@ -90,7 +98,7 @@ def reliability_plot(name: str, title: str, curves: Mapping[str, Reliability]) -
         for place, curve in enumerate(curves.values(), 1):
             colour = ROLES["accent" if place == len(curves) else "soft"]
             x, y = 100 * curve.confidence, 100 * curve.accuracy
-            sizes = 8 + 90 * curve.count / curve.count.sum()
+            sizes = 6 + 160 * curve.count / curve.count.sum()
             axes.plot(x, y, color=colour, lw=1.3, zorder=2 + place, clip_on=False)
             axes.scatter(x, y, s=sizes, color=colour, linewidths=0, zorder=2 + place, clip_on=False)
         axes.set_xlabel("confidence, %", color=ROLES["soft"], fontsize=SMALL, labelpad=4)
