@@ -102,12 +102,18 @@ def reliability_plot(name: str, title: str, curves: Mapping[str, Reliability]) -
             axes.plot(x, y, color=colour, lw=1.3, zorder=2 + place, clip_on=False)
             axes.scatter(x, y, s=sizes, color=colour, linewidths=0, zorder=2 + place, clip_on=False)
         axes.set_xlabel("confidence, %", color=ROLES["soft"], fontsize=SMALL, labelpad=4)
-        for text, y, role, size in (
+        for text, place_y, role, size in (
             (title, 1 - 6 / height, "ink", TEXT),
             ("right, %", 1 - (head - 17) / height, "soft", SMALL),
         ):
             figure.text(
-                8 / width, y, text, va="top", linespacing=1.15, color=ROLES[role], fontsize=size
+                8 / width,
+                place_y,
+                text,
+                va="top",
+                linespacing=1.15,
+                color=ROLES[role],
+                fontsize=size,
             )
         return finish(name, figure, width, height)
 
@@ -125,9 +131,7 @@ def _outputs(system: System) -> dict[str, NDArray[np.float64]]:
     return {_BEFORE: predictions.uncalibrated, _AFTER: predictions.outputs}
 
 
-def _risk_line(
-    target: NDArray[np.int64], outputs: NDArray[np.float64], kind: str, kinds: int
-) -> Line:
+def _risk_line(target: NDArray[Any], outputs: NDArray[np.float64], kind: str, kinds: int) -> Line:
     curve = risk_coverage(target, outputs)
     shown = np.flatnonzero(curve.coverage >= min(_FEWEST_SHOWN, curve.coverage[-1]))
     picked = shown[np.unique(np.linspace(0, len(shown) - 1, 120).astype(int))]
