@@ -50,10 +50,12 @@ def serve(
     token: str | None = None,
     limits: Limits | None = None,
     started: Callable[[str], None] | None = None,
+    kind: type["Server"] | None = None,
 ) -> None:
     """Answer until SIGINT or SIGTERM, then finish what is in hand.
 
-    started: called with the address once it answers. Raises ConfigError for a host that others
+    started: called with the address once it answers. kind: the server's class, where another than
+    ours keeps hold of it. Raises ConfigError for a host that others
     reach without a token, and where the address is taken.
     """
     check_token(host, token)
@@ -68,7 +70,7 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    server = _Server(config, started)
+    server = (kind or Server)(config, started)
     try:
         server.run()
     except SystemExit as stop:  # uvicorn's, where it cannot listen; its log says why
@@ -77,7 +79,9 @@ def serve(
         ) from stop
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
+    """uvicorn's, which says where it listens once it does."""
+
     def __init__(self, config: uvicorn.Config, started: Callable[[str], None] | None) -> None:
         super().__init__(config)
         self._started = started

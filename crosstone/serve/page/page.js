@@ -106,11 +106,13 @@ async function record() {
     stream.getTracks().forEach((track) => track.stop());
     state.recorder = null;
     $("record").setAttribute("aria-pressed", "false");
+    $("sound-state").setAttribute("aria-live", "polite");
     $("record-name").textContent = "Record again";
     await take(new Blob(chunks, { type: recorder.mimeType }), "recording.wav");
   });
   state.recorder = recorder;
   recorder.start();
+  $("sound-state").setAttribute("aria-live", "off"); // its seconds would be read out one by one
   $("record").setAttribute("aria-pressed", "true");
   $("record-name").textContent = "Stop";
   $("fault").textContent = "";
@@ -193,7 +195,10 @@ $("question").addEventListener("submit", async (event) => {
   if (state.blob) form.append("audio", state.blob, state.name);
   if (words && reads) {
     if (mode === "predict") form.append("text", words);
-    else if (words.includes("-->")) form.append(words.startsWith("WEBVTT") ? "vtt" : "srt", words);
+    else if (words.includes("-->")) {
+      form.append(words.startsWith("WEBVTT") ? "vtt" : "srt", words);
+      form.append("segments", "transcript");
+    }
   }
   clear();
   if (!state.blob && (mode === "timeline" || !words)) {
@@ -238,15 +243,19 @@ function showTimeline(answer) {
   const turns = state.parts.filter((part) => part.turn).length;
   verdict(
     `${count(state.parts.length, "part")}, ${count(turns, "turn")}`,
-    `${clock(answer.seconds)}${answered.length < state.parts.length ? `, ${state.parts.length - answered.length} not answered` : ""}`,
+    [
+      `${clock(answer.seconds)} in all`,
+      answered.length < state.parts.length ? `${state.parts.length - answered.length} not answered` : "",
+      state.model.labels.length ? "shares of the time that is answered" : "",
+    ].filter(Boolean).join("; "),
   );
   const labels = state.model.labels;
   if (labels.length) {
     bars(Object.fromEntries(labels.map((label) => [label, share(label)])), "of the time that is answered");
-    $("legend").replaceChildren(...labels.map((label) => element("span", "", swatch(label), label)));
   }
   $("parts").replaceChildren(...state.parts.map(part));
   $("timeline").hidden = false;
+  $("waveform").setAttribute("aria-label", `Waveform with ${count(state.parts.length, "part")}`);
   draw();
 
   function share(label) {
@@ -299,6 +308,7 @@ function verdict(said, from) {
 
 function clear() {
   state.parts = [];
+  $("waveform").setAttribute("aria-label", "Waveform");
   $("fault").textContent = "";
   $("answer").hidden = $("timeline").hidden = $("said").hidden = true;
   $("bars").replaceChildren();
