@@ -41,6 +41,9 @@ class Certainty:
     hits: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     """(n,) of classes, whether the most probable one was true."""
 
+    speakers: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """(n,) of classes, who spoke, by number."""
+
     before: Mapping[str, float] = field(default_factory=dict)
     """Of classes, ece, brier, nll and aurc of the n as the model says them."""
 
@@ -132,6 +135,7 @@ class Calibration:
                     "strangeness": known.strangeness.tolist(),
                     "confidence": known.confidence.tolist(),
                     "hits": known.hits.tolist(),
+                    "speakers": known.speakers.tolist(),
                 }
                 for kind, known in self.kinds.items()
             },
@@ -148,6 +152,7 @@ def _certainty(entry: Mapping[str, Any]) -> Certainty:
         strangeness=np.array(entry["strangeness"], np.float64),
         confidence=np.array(entry["confidence"], np.float64),
         hits=np.array(entry["hits"], np.bool_),
+        speakers=np.array(entry["speakers"], np.int64),
         before=entry["before"],
         after=entry["after"],
     )
@@ -222,7 +227,7 @@ class Promises:
                 "interval (--coverage)"
             )
         found = {
-            kind: abstention_threshold(known.confidence, known.hits, accuracy)
+            kind: abstention_threshold(known.confidence, known.hits, accuracy, units=known.speakers)
             for kind, known in calibration.kinds.items()
         }
         held = {kind: threshold for kind, threshold in found.items() if threshold is not None}

@@ -1,10 +1,12 @@
 """Answers that hold as often as they say, by what was seen of exchangeable items."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom
+from scipy.special import betainc
+from scipy.stats import t
 
 from crosstone.errors import CrosstoneError
 
@@ -40,29 +42,61 @@ def fewest_for(coverage: float) -> int:
 
 
 def abstention_threshold(
-    confidence: ArrayLike, hit: ArrayLike, accuracy: float, risk: float = RISK
+    confidence: ArrayLike,
+    hit: ArrayLike,
+    accuracy: float,
+    risk: float = RISK,
+    *,
+    units: ArrayLike | None = None,
 ) -> float | None:
     """The least confidence to answer at, so that of the answers this share is right; None where
     none can be promised.
 
-    confidence (n,) in [0, 1] and hit (n,) of calibration items. With probability 1 - risk over
-    their draw the accuracy among answered items is at least `accuracy`, if they are independent and
-    the new ones are like them: fixed sequence testing (Angelopoulos et al. 2021, Learn then Test)
-    down a fixed grid of thresholds from five starts, each threshold by the exact binomial tail of
-    the errors above it.
+    confidence (n,) in [0, 1] and hit (n,) of calibration items, units (n,) who speaks: items of one
+    speaker go wrong together. With probability 1 - risk over their draw the accuracy among answered
+    items is at least `accuracy`, if new items are like them: fixed sequence testing (Angelopoulos
+    et al. 2021, Learn then Test) down a fixed grid of thresholds from five starts, each threshold
+    by the exact binomial tail of the errors above it, of as many items as the speakers are worth
+    (`effective_items`).
     """
     _expect_share("accuracy", accuracy)
     sure = np.asarray(confidence, dtype=np.float64)
     wrong = ~np.asarray(hit, dtype=np.bool_)
-    found = None
+    names = np.arange(len(sure)) if units is None else np.asarray(units)
+    level, found = risk / len(_STARTS), None
     for start in _STARTS:
         for step in range(round(start / _STEP), -1, -1):
             answered = sure >= step * _STEP
-            tail = binom.cdf(int(wrong[answered].sum()), int(answered.sum()), 1 - accuracy)
-            if not answered.any() or tail > risk / len(_STARTS):
+            if not answered.any():
+                break
+            error = float(wrong[answered].mean())
+            worth = effective_items(wrong[answered], names[answered], level)
+            # P(errors <= error * worth) of Binomial(worth, 1 - accuracy), worth being no integer
+            tail = betainc(worth * (1 - error), worth * error + 1, accuracy) if error < 1 else 1.0
+            if tail > level:
                 break
             found = step * _STEP if found is None else min(found, step * _STEP)
     return found
+
+
+def effective_items(wrong: NDArray[np.bool_], units: NDArray[Any], level: float) -> float:
+    """How many independent items the errors of n items of these units are worth, at most n.
+
+    n over the design effect, less what few units leave uncertain of that (Korn and Graubard 1998);
+    0 of a single unit of several items.
+    """
+    count, rate = len(wrong), float(wrong.mean())
+    _, place = np.unique(units, return_inverse=True)
+    sizes = np.bincount(place)
+    clusters = len(sizes)
+    if clusters == count or not 0 < rate < 1:
+        return float(count)
+    if clusters < 2:
+        return 0.0
+    away = np.bincount(place, wrong - rate)
+    effect = float((away**2).sum() * clusters / (clusters - 1) / count / (rate * (1 - rate)))
+    known = (t.ppf(1 - level, count - 1) / t.ppf(1 - level, clusters - 1)) ** 2
+    return float(min(count, count / max(effect, 1e-9) * known))
 
 
 def _expect_share(name: str, value: float) -> None:

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstone.data.corpus import Corpus
+from crosstone.data.text import load_tokenizer
 from crosstone.errors import ConfigError
 from crosstone.inference.calibration import Calibration
 from crosstone.inference.predictor import Predictor
-from crosstone.models.task import model_folder
+from crosstone.models.task import load_task, model_folder
 from crosstone.runs.calibration import answered, calibration_of
 from crosstone.runs.corpora import fingerprints_of
 from crosstone.runs.evaluate import labelled_of
@@ -35,7 +36,9 @@ def calibrate(
     labels of some of these utterances trained the model.
     """
     folder = model_folder(model)
-    predictor = Predictor.load(folder)
+    bare = load_task(folder)  # as it is, whatever calibration it carries
+    tokenizer = load_tokenizer(folder) if bare.backbone.text_encoder is not None else None
+    predictor = Predictor(bare, tokenizer, name=str(folder))
     labelled, target, _left_out = labelled_of(predictor, corpus, protocol, model)
     prints = fingerprints_of(labelled)
     _refuse_trained(folder, labelled, prints)

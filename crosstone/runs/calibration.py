@@ -31,6 +31,7 @@ class Answered:
     id: str
     unit: str
     """What belongs together."""
+    speaker: str
     kind: str
     target: Any
     prediction: Prediction
@@ -55,7 +56,9 @@ def answered(
         units = units_of(side.corpus, unit)
         for utterance, own in zip(side.corpus, units, strict=True):
             truth = utterance.labels[target.name]
-            out.append(Answered(utterance.id, own, kind, truth, predictions[utterance.id]))
+            said = predictions[utterance.id]
+            speaker = utterance.speaker or utterance.id
+            out.append(Answered(utterance.id, own, speaker, kind, truth, said))
     return out
 
 
@@ -143,6 +146,7 @@ def _certainty(answers: Sequence[Answered], target: Target, method: str) -> Cert
         strangeness=1 - apart[np.arange(len(truth)), truth],
         confidence=apart.max(1),
         hits=apart.argmax(1) == truth,
+        speakers=np.unique([a.speaker for a in answers], return_inverse=True)[1].ravel(),
         before=_scores(truth, raw),
         after=_scores(truth, apart),
     )
@@ -210,7 +214,8 @@ def calibrate_final(
             probabilities=line.get("uncalibrated") or line.get("probabilities"),
             value=line.get("value"),
         )
-        answers.append(Answered(utterance.id, own, kind, line["target"], said))
+        speaker = utterance.speaker or utterance.id
+        answers.append(Answered(utterance.id, own, speaker, kind, line["target"], said))
     try:
         calibration = calibration_of(
             answers,

@@ -27,6 +27,7 @@ def of_classes(temperature: float = 2.0) -> Calibration:
         strangeness=np.where(hits, 1 - SURE, SURE),
         confidence=SURE,
         hits=hits,
+        speakers=np.arange(200),
         before={"ece": 0.2},
         after={"ece": 0.1},
     )

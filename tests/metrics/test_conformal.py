@@ -4,10 +4,15 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, t
 
 from crosstone.errors import CrosstoneError
-from crosstone.metrics.conformal import abstention_threshold, conformal_quantile, fewest_for
+from crosstone.metrics.conformal import (
+    abstention_threshold,
+    conformal_quantile,
+    effective_items,
+    fewest_for,
+)
 
 
 def test_the_bound_by_hand() -> None:
@@ -60,3 +65,30 @@ def test_the_stated_accuracy_holds_on_items_held_out() -> None:
             failed += right[new >= threshold].mean() < 0.8
     assert answered > 250
     assert failed <= binom.ppf(0.999, 300, 0.1)
+
+
+def test_what_speakers_are_worth_by_hand() -> None:
+    """Of items alone each is worth one; of speakers who are all right or all wrong, one each."""
+    wrong = np.array([1, 0] * 50, bool)
+    assert effective_items(wrong, np.arange(100), 0.02) == 100
+    alike = np.repeat([True, False] * 50, 4)
+    worth = effective_items(alike, np.repeat(np.arange(100), 4), 0.02)
+    known = (t.ppf(0.98, 399) / t.ppf(0.98, 99)) ** 2
+    assert worth == pytest.approx(100 * 99 / 100 * known)
+    assert effective_items(wrong, np.zeros(100, int), 0.02) == 0
+    assert effective_items(np.zeros(9, bool), np.zeros(9, int), 0.02) == 9
+
+
+def test_the_stated_accuracy_holds_where_speakers_differ() -> None:
+    """20 speakers of 50 items each, whose accuracy has a deviation of .08 among them."""
+    rng = np.random.default_rng(2)
+    truth, failed, blind = 0.8, 0, 0
+    for _ in range(300):
+        own = np.clip(rng.normal(truth, 0.08, 20), 0, 1)
+        hit = rng.random((20, 50)) < own[:, None]
+        sure, who = np.full(1000, 0.9), np.repeat(np.arange(20), 50)
+        # what is promised wrongly is any accuracy above the truth
+        failed += abstention_threshold(sure, hit.ravel(), truth + 0.001, units=who) is not None
+        blind += abstention_threshold(sure, hit.ravel(), truth + 0.001) is not None
+    assert failed <= binom.ppf(0.999, 300, 0.1)
+    assert blind > failed

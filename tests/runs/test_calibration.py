@@ -11,7 +11,7 @@ import pytest
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError
 from crosstone.inference import Predictor
-from crosstone.inference.calibration import Calibration
+from crosstone.inference.calibration import CALIBRATION, Calibration
 from crosstone.runs.calibrate import calibrate
 from crosstone.runs.calibration import units_of
 from crosstone.runs.corpora import fingerprints_of
@@ -106,6 +106,7 @@ def test_the_verb_refuses_what_trained_and_evaluations_say_what_was_fitted_on(
     model = out / "fold-0-seed-0"
     with pytest.raises(ConfigError, match=r"labels of \d+ of 24 utterances of noise trained it"):
         calibrate(model, Corpus.open(folder))
+    (model / "model" / CALIBRATION).write_text("{}")  # a damaged one is replaced
     calibration = calibrate(model, Corpus.open(other), method="vector")
     assert set(calibration.kinds) == {"audio"}
     assert len(calibration.kinds["audio"].confidence) == 40
