@@ -23,7 +23,7 @@ RELEASED = (
 
 
 def test_none_is_lost() -> None:
-    assert len(NAMES) == 70
+    assert len(NAMES) == 72
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -139,21 +139,32 @@ def test_mult_recipes_are_table_5(
 
 def test_the_ablation_towers_are_trained_as_ctal() -> None:
     """§3.2, §4.1 and §4.2.1 of Li et al. 2021: table 4 compares models, not their training."""
-    for name in ("two-stream", "single-stream", "mockingjay"):
+    ctal, tuned = load_recipe("ctal-base-pretrain"), load_recipe("ctal-base-iemocap")
+    for name in ("two-stream", "single-stream", "mockingjay", "text-large"):
         pretrain, finetune = load_recipe(f"{name}-pretrain"), load_recipe(f"{name}-iemocap")
-        assert (pretrain.optim.lr, pretrain.optim.schedule) == (5e-5, "linear")
-        assert (pretrain.training.batch_size, pretrain.training.steps) == (16, 1_000_000)
-        frames = pretrain.objectives.masked_frames
-        assert frames is not None
-        assert (frames.probability, frames.min_span, frames.max_span) == (0.15, 20, 50)
-        reads = FAMILIES[name].reads
-        assert pretrain.objectives.masks == (("text", "audio") if reads else ("audio",))
-        assert (finetune.objectives.orthogonality is not None) is reads
-        assert (finetune.optim.lr, finetune.optim.schedule) == (1e-5, "cosine")
-        assert (finetune.training.batch_size, finetune.training.epochs) == (4, 20)
-        preset = FAMILIES[name].presets[pretrain.model.preset or ""]
-        config = FAMILIES[name].model.config_class
-        assert set(preset) <= set(config.__dataclass_fields__)
+        assert (pretrain.data, pretrain.optim) == (ctal.data, ctal.optim)
+        assert pretrain.training == ctal.training
+        family = FAMILIES[pretrain.model.family]
+        assert pretrain.objectives.masked_text == (
+            ctal.objectives.masked_text if family.reads else None
+        )
+        frames = ctal.objectives.masked_frames if family.hears else None
+        assert pretrain.objectives.masked_frames == frames
+        if family.reads:
+            reading = (pretrain.model.reading, pretrain.model.vocab_size)
+            assert reading == (ctal.model.reading, ctal.model.vocab_size) == ("plain", 30_000)
+        assert (finetune.data, finetune.optim, finetune.training, finetune.protocol) == (
+            tuned.data,
+            tuned.optim,
+            tuned.training,
+            tuned.protocol,
+        )
+        has_both = family.hears and family.reads
+        assert (finetune.objectives.orthogonality is not None) is has_both
+        preset = family.presets[pretrain.model.preset] if pretrain.model.preset else {}
+        assert set(preset) <= set(family.model.config_class.__dataclass_fields__)
+    for name in ("ctal-base-pretrain", "cmt-base-pretrain"):
+        assert load_recipe(name).data.split == "train"  # dev and test are for verification
 
 
 def test_ctal_recipes_are_the_papers_and_the_codes() -> None:

@@ -16,13 +16,29 @@ SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 """RoBERTa's, with their ids 0 to 4."""
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of RoBERTa's form, trained on the texts.
+_LOWER: tuple[normalizers.Normalizer, ...] = (normalizers.Lowercase(),)
+_PLAIN = (
+    *_LOWER,
+    normalizers.Replace(Regex("[.,?!]"), " "),
+    normalizers.Replace(Regex(r"\s+"), " "),
+    normalizers.Strip(),
+)
+READINGS = {"as-written": (), "lower": _LOWER, "plain": _PLAIN}
+"""What a tokenizer makes of a text first: nothing; lower case; lower case without . , ? and !, as
+CTAL's code does."""
+
+
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int, reading: str = "as-written"
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of RoBERTa's form, trained on the texts as it will read them.
 
     It reads any script: every byte is a token. The vocabulary may come out smaller than asked
     where the texts do not give enough merges.
     """
     trained = ByteLevelBPETokenizer()
+    if READINGS[reading]:
+        trained.normalizer = normalizers.Sequence(list(READINGS[reading]))
     trained.train_from_iterator(
         texts,
         vocab_size=vocab_size,
@@ -86,20 +102,13 @@ def _bare_tokenizer(vocabulary: Path, merges: Path) -> PreTrainedTokenizerFast:
     return _of_roberta_form(bpe)
 
 
-def without_case(tokenizer: Any) -> Any:
-    """The tokenizer, made to read lower-cased words without . , ? and !, as CTAL's code does.
+def with_reading(tokenizer: Any, reading: str) -> Any:
+    """The tokenizer, made to read texts as READINGS says.
 
     One that normalises in its own way stays as it is.
     """
-    if tokenizer.backend_tokenizer.normalizer is None:
-        tokenizer.backend_tokenizer.normalizer = normalizers.Sequence(
-            [
-                normalizers.Lowercase(),
-                normalizers.Replace(Regex("[.,?!]"), " "),
-                normalizers.Replace(Regex(r"\s+"), " "),
-                normalizers.Strip(),
-            ]
-        )
+    if READINGS[reading] and tokenizer.backend_tokenizer.normalizer is None:
+        tokenizer.backend_tokenizer.normalizer = normalizers.Sequence(list(READINGS[reading]))
     return tokenizer
 
 

@@ -12,7 +12,7 @@ from crosstone.data.batch import Target
 from crosstone.data.cache import StateStore
 from crosstone.data.codebook import Codebook
 from crosstone.data.corpus import Corpus
-from crosstone.data.text import load_tokenizer, train_tokenizer
+from crosstone.data.text import load_tokenizer, train_tokenizer, with_reading
 from crosstone.errors import ConfigError
 from crosstone.models import (
     BUILTIN_TEXT,
@@ -130,17 +130,14 @@ def find_target(recipe: Recipe, corpus: Corpus) -> Target | None:
 
 
 def _tokenizer(spec: ModelSpec, corpus: Corpus, init: Path | None) -> Any:
-    if spec.tokenizer is not None:
-        return load_tokenizer(spec.tokenizer)
-    if init is not None:
-        return load_tokenizer(init)
-    if spec.text_encoder in BUILTIN_TEXT:
-        return train_tokenizer(_texts(corpus), spec.vocab_size)
-    if spec.text_encoder is None:
+    source = spec.tokenizer or init or spec.text_encoder
+    if source is None:
         raise ConfigError(
             f"model: family '{spec.family}' reads, so it needs model.text_encoder or model.init"
         )
-    return load_tokenizer(spec.text_encoder)
+    if source in BUILTIN_TEXT:
+        return train_tokenizer(_texts(corpus), spec.vocab_size, spec.reading)
+    return with_reading(load_tokenizer(source), spec.reading)
 
 
 def _texts(corpus: Corpus) -> Iterable[str]:

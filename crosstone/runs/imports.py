@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
-from crosstone.data.text import load_tokenizer, without_case
+from crosstone.data.text import load_tokenizer, with_reading
 from crosstone.errors import CheckpointError, ConfigError, CrosstoneError
 from crosstone.models.convert import ForeignFile, Imported, convert
 from crosstone.models.task import TaskModel
@@ -131,7 +131,7 @@ def _text_tokenizer(model: TaskModel, source: Path | str) -> Any:
             f"embeddings, found {len(words):,}; give the folder released with it"
         )
     model.backbone.config.mask_token_id = words.mask_token_id
-    return without_case(words)
+    return with_reading(words, "plain")
 
 
 def _write_model(model: PreTrainedModel, tokenizer: Any, folder: Path) -> None:

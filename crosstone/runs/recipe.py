@@ -75,6 +75,10 @@ class ModelSpec:
     tokenizer: str | None = None
     """Folder or hub id; by default the text encoder's own."""
 
+    reading: Literal["as-written", "lower", "plain"] = "as-written"
+    """What the tokenizer makes of a text first; plain is lower case without . , ? and !. It travels
+    with the tokenizer, so later stages read alike."""
+
     vocab_size: int = 2000
     """Of the byte-level BPE that is trained where a built-in text encoder starts from nothing."""
 

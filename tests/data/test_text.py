@@ -11,7 +11,7 @@ from crosstone.data.text import (
     shortened,
     tokenise,
     train_tokenizer,
-    without_case,
+    with_reading,
 )
 from crosstone.errors import CheckpointError, CorpusError
 
@@ -76,8 +76,20 @@ def test_a_bare_vocabulary_with_merges_is_a_tokenizer(tmp_path: Path) -> None:
 
 def test_a_tokenizer_may_read_words_without_case() -> None:
     texts = ["a good day", "a bad night"] * 9
-    as_coded = without_case(train_tokenizer(texts, 300))
+    as_coded = with_reading(train_tokenizer(texts, 300), "plain")
     plain = train_tokenizer(texts, 300)
     assert as_coded(" A GOOD, day!?")["input_ids"] == plain("a good day")["input_ids"]
     plain.backend_tokenizer.normalizer = Lowercase()
-    assert without_case(plain).backend_tokenizer.normalizer.normalize_str("X.") == "x."
+    assert with_reading(plain, "plain").backend_tokenizer.normalizer.normalize_str("X.") == "x."
+
+
+@pytest.mark.parametrize("reading,same", [("as-written", False), ("lower", False), ("plain", True)])
+def test_a_corpus_in_capitals_and_one_in_sentences_give_the_same_tokens(
+    reading: str, same: bool
+) -> None:
+    """LibriSpeech is written in capitals, IEMOCAP in sentences."""
+    tokenizer = train_tokenizer(["HE HOPED THERE WOULD BE STEW"] * 20, 300, reading)
+    capitals, sentence = (tokenizer(t)["input_ids"] for t in ("HE HOPED", "He hoped."))
+    assert (capitals == sentence) is same
+    assert len(capitals) < 6
+    assert (tokenizer("he hoped")["input_ids"] == capitals) is (reading != "as-written")

@@ -54,7 +54,7 @@ def from_the_right(values: Tensor, pads: list[int]) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("as_padded", ["before", "behind"])
 @pytest.mark.parametrize("name", CASES)
-def test_released_code(name: str, as_padded: str, tmp_path: Path) -> None:
+def test_recorded_values_of_the_released_code(name: str, as_padded: str, tmp_path: Path) -> None:
     """States, answers, losses and gradients; zeros already before the real places, or ours behind
     them."""
     task, golden = recorded(name, tmp_path)
