@@ -20,6 +20,13 @@ def serve(
     head: Annotated[
         str | None, typer.Option(help="Which head answers, where there are more.")
     ] = None,
+    abstain: Annotated[
+        float | None,
+        typer.Option(help="Answer 'unsure' where less than this accuracy can be promised."),
+    ] = None,
+    coverage: Annotated[
+        float | None, typer.Option(help="Intervals or sets of labels that hold the truth so often.")
+    ] = None,
     max_mib: Annotated[float, typer.Option(min=0.001, help="Of one upload: else 413.")] = 32.0,
     max_seconds: Annotated[
         float, typer.Option(min=0.05, help="Of a recording answered as a whole: else 422.")
@@ -56,7 +63,7 @@ def serve(
         waiting=waiting,
     )
     serve_model(
-        Predictor.load(model, head=head),
+        Predictor.load(model, head=head, abstain=abstain, coverage=coverage),
         host=host,
         port=port,
         token=token,

@@ -1,7 +1,9 @@
 """The routes: predict, timeline, health, and the page."""
 
+import asyncio
 import hmac
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crosstone import __version__
 from crosstone.data.audio import AudioFault, read_header
@@ -24,6 +27,9 @@ from crosstone.serve.batching import Batcher
 from crosstone.serve.documentation import PREDICT, REFUSALS, TIMELINE
 from crosstone.serve.limits import Gate, Limits, Rates, Refused
 from crosstone.serve.uploads import Upload, received
+
+READERS = 2
+"""Recordings that are decoded at a time: more would only take the model's turn."""
 
 PAGE = Path(__file__).parent / "page"
 _PAGE_FILES = {"": "index.html", "page.css": "page.css", "page.js": "page.js", "wav.js": "wav.js"}
@@ -53,6 +59,7 @@ def create_app(
     limits = limits or Limits()
     predictor.max_seconds = min(predictor.max_seconds, limits.max_seconds)
     batcher = Batcher(predictor)
+    readers = ThreadPoolExecutor(READERS, thread_name_prefix="crosstone-reader")
     rates = Rates(limits.per_minute)
     gate = Gate(limits.waiting, "requests")
     timelines = Gate(limits.timelines, "timelines")
@@ -62,6 +69,7 @@ def create_app(
         batcher.start()
         yield
         await batcher.stop()
+        readers.shutdown()
 
     app = FastAPI(
         title="crosstone",
@@ -73,18 +81,14 @@ def create_app(
     )
     app.state.batcher, app.state.gate = batcher, gate
 
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Callable[[Request], Any]) -> Response:
-        try:
-            _check_host(request, hosts)
-            if request.url.path.startswith("/v1/"):
-                _check_token(request, token)
-            if request.url.path in ("/v1/predict", "/v1/timeline"):
-                rates.take(request.client.host if request.client else "")
-        except Refused as refused:
-            return _refusal(refused.status, refused.code, str(refused), refused.headers)
-        response: Response = await call_next(request)
-        return response
+    def check(request: Request) -> None:
+        _check_host(request, hosts)
+        if request.url.path.startswith("/v1/"):
+            _check_token(request, token)
+        if request.url.path in ("/v1/predict", "/v1/timeline"):
+            rates.take(request.client.host if request.client else "")
+
+    app.add_middleware(_Guard, check=check)
 
     @app.exception_handler(Refused)
     async def refuse(_: Request, refused: Refused) -> Response:
@@ -129,7 +133,8 @@ def create_app(
         """What the model says of one recording, of words, or of both."""
         with gate.pass_through():
             async with received(request, limits, ("text",)) as upload:
-                question = await run_in_threadpool(_question, predictor, upload)
+                loop = asyncio.get_running_loop()
+                question = await loop.run_in_executor(readers, _question, predictor, upload)
             prediction = await batcher.ask(question)
         return JSONResponse(replace(prediction, id=upload.name).as_dict())
 
@@ -150,6 +155,22 @@ def create_app(
             response_class=FileResponse,
         )
     return app
+
+
+class _Guard:
+    """Refuses requests before anything of their body is read."""
+
+    def __init__(self, app: ASGIApp, check: Callable[[Request], None]) -> None:
+        self._app, self._check = app, check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app
+        if scope["type"] == "http":
+            try:
+                self._check(Request(scope))
+            except Refused as refused:
+                app = _refusal(refused.status, refused.code, str(refused), refused.headers)
+        await app(scope, receive, send)
 
 
 def _file_of(path: Path) -> Callable[[], FileResponse]:

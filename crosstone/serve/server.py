@@ -10,6 +10,10 @@ from crosstone.inference.predictor import Predictor
 from crosstone.serve.app import create_app
 from crosstone.serve.limits import Limits
 
+KEEP_SECONDS = 75
+"""How long a connection without a request stays open: longer than clients keep theirs (5 to 60 s),
+or one of them sends its next request into the end of it."""
+
 STOP_SECONDS = 30
 """How long requests in hand may take to their end once the server is asked to stop."""
 
@@ -68,6 +72,7 @@ def serve(
         log_level="warning",
         proxy_headers=False,  # a client could call itself otherwise, and have its own rate
         server_header=False,
+        timeout_keep_alive=KEEP_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     server = (kind or Server)(config, started)

@@ -231,6 +231,8 @@ function showOne(answer) {
   const shown = answer.label ?? answer.value.toFixed(2);
   verdict(shown, `from ${answer.used.map((kind) => (kind === "audio" ? "the recording" : "the words")).join(" and ")}`);
   if (answer.probabilities) bars(answer.probabilities);
+  if (answer.low !== undefined) verdict(shown, `between ${answer.low.toFixed(2)} and ${answer.high.toFixed(2)}`);
+  if (answer.label_set) verdict(shown, `one of ${answer.label_set.join(", ") || "none"}`);
   $("said").textContent = answer.text ?? "";
   $("said").hidden = !answer.text;
 }
