@@ -56,6 +56,26 @@ def given(tokens: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+def test_the_second_layer_asks_with_what_the_first_found() -> None:
+    """The query is refined, keys and values stay the encoders' (facts: n > 1 layers)."""
+    torch.manual_seed(0)
+    config = JBLSConfig(
+        fusion="co-attention", fusion_layers=2, fusion_heads=2, audio_features=16, text_features=24
+    )
+    model = JBLSModel(config).eval()
+    audio, text = torch.randn(3, 5, 16), torch.randn(3, 4, 24)
+    whole = {"audio_mask": torch.ones(3, 5, dtype=torch.bool), "text_mask": torch.ones(3, 4).bool()}
+    found = model(audio=audio, text=text, **whole)
+    for layers, first, memory, mask, view in (
+        (model.text_layers, text[:, :1], audio, whole["audio_mask"], "text_first"),
+        (model.audio_layers, audio[:, :1], text, whole["text_mask"], "audio_first"),
+    ):
+        state = first
+        for layer in layers:
+            state = state + layer.attention(state, memory, mask)[0]
+        torch.testing.assert_close(found.views[view], state[:, 0])
+
+
 @pytest.mark.parametrize("case", ["padded", "nopad"])
 def test_recorded_co_attention(case: str) -> None:
     golden = load_file(GOLDEN / f"{case}.out.safetensors")

@@ -62,6 +62,12 @@ def test_a_checkpoint_of_ctals_pretraining(tmp_path: Path) -> None:
     assert {"Optimizer", "Global_step", "Settings"} < set(found.ignored)
     assert found.ignored["semantic_model.lm_head.decoder.bias"].startswith("repeats")
     assert file.path == path
+    other = {
+        part: {**fields, "layer_norm_eps": 1e-6} for part, fields in SETTINGS["Config"].items()
+    }
+    path = checkpoint(tmp_path / "eps.ckpt", load_file(CTAL), Settings={"Config": other})
+    config = task("ctal", path).backbone.config
+    assert config.text_config.layer_norm_eps == config.norm_eps == 1e-6
     bare = task("ctal", CTAL, "num_heads=3").state_dict()
     assert all(torch.equal(tensor, bare[k]) for k, tensor in model.state_dict().items())
 

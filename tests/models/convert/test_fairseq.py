@@ -221,10 +221,12 @@ def test_groups_with_codewords_of_their_own(tmp_path: Path) -> None:
 
 def test_what_it_was_trained_with_is_read(tmp_path: Path) -> None:
     said = {**vars(RELEASED), "log_compression": True, "skip_connections_feat": True}
+    said["residual_scale"] = 0.25
     said["conv_feature_layers"] = RELEASED.conv_feature_layers.replace("8, 4)", "8, 2)")
     path = saved(tmp_path / "a.pt", load_file(KMEANS), argparse.Namespace(**said))
     config = imported("vq-wav2vec", path).result.config
     assert (config.log_compression, config.skip_connections) == (True, True)
+    assert config.residual_scale == 0.25
     assert config.conv_layers[1] == [32, 8, 2]
     config = imported("vq-wav2vec", path, "log_compression=false").result.config
     assert not config.log_compression
