@@ -31,6 +31,7 @@ FOREIGN = {
     "scoring": {"torch", "transformers", "accelerate"},
     "reports": {"torch", "transformers", "accelerate"},
     "cli": {"torch", "transformers"},
+    "serve": {"torch", "transformers", "accelerate"},
 }
 """What a room may not import at the top of a file."""
 
