@@ -1,7 +1,7 @@
 """The verb that takes something of crosstone's elsewhere: a corpus, or a trained model."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -14,7 +14,7 @@ def export(
         Path, typer.Argument(help="For lhotse a prepared corpus; for onnx a model folder or run.")
     ],
     to: Annotated[
-        Literal["lhotse", "onnx"],
+        str,
         typer.Option(help="lhotse: a corpus as a cut set. onnx: a model that needs no torch."),
     ] = ...,  # type: ignore[assignment]
     out: Annotated[
@@ -38,6 +38,8 @@ def export(
     --to onnx writes the whole way from a waveform and its words to the calibrated answer, a
     tokenizer and runner.py, and refuses where torch answers otherwise (by more than 0.001).
     """
+    if to not in ("lhotse", "onnx"):
+        raise ConfigError(f"export: expected --to lhotse or onnx, found '{to}'")
     if to == "onnx":
         _export_model(source, out, corpus, split, int8, head)
         return
