@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from transformers import HubertConfig, PreTrainedConfig, RobertaConfig
 
-from benchmarks.machine import gemm_gflops, synchronise
+from benchmarks.machine import BareProducts, synchronise
 from benchmarks.measurement import Goal, Row, compare, timed
 from crosstone.data.batch import Batch
 from crosstone.models import CMTConfig, CMTModel, HeadSpec, TaskModel
@@ -235,7 +235,7 @@ def on_gpu(*, quick: bool) -> Row:
     seconds = median(timed(step) for _ in range(2 if quick else 10))
     places, width = shape.batch * frames, shape.width
     layers = [(places, width, width), (places, width, 4 * width), (places, 4 * width, width)]
-    rate = gemm_gflops(layers, device=accelerator.device, dtype=torch.bfloat16, repeats=20)
+    rate = BareProducts(layers, device=accelerator.device, dtype=torch.bfloat16).rate(20)
     reached = counted / seconds / 1e9
     hours = 100_000 * seconds / 3600
     return Row(

@@ -4,6 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -40,39 +41,38 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
-def gemm_gflops(
-    shapes: Sequence[tuple[int, int, int]],
-    *,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-    repeats: int = 5,
-) -> float:
-    """What matrix products alone reach here, in GFLOP/s, over all shapes (m, k, n) together.
+class BareProducts:
+    """The matrix products of linear layers (m, k, n) and nothing else: forward, and both ways
+    back."""
 
-    Each is the median of `repeats`, as a linear layer multiplies: forward, and both ways back.
-    """
-    flops = seconds = 0.0
-    for m, k, n in shapes:
-        inputs = torch.randn(m, k, device=device, dtype=dtype)
-        weight = torch.randn(n, k, device=device, dtype=dtype)
-        grads = torch.randn(m, n, device=device, dtype=dtype)
-        products = (
-            lambda x=inputs, w=weight: x @ w.T,
-            lambda g=grads, w=weight: g @ w,
-            lambda g=grads, x=inputs: g.T @ x,
-        )
-        for product in products:
-            product()
-            times = []
-            for _ in range(repeats):
-                synchronise()
-                began = time.perf_counter()
-                product()
-                synchronise()
-                times.append(time.perf_counter() - began)
-            seconds += median(times)
-            flops += 2.0 * m * k * n
-    return flops / seconds / 1e9
+    def __init__(
+        self,
+        layers: Sequence[tuple[int, int, int]],
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        drawn = partial(torch.randn, device=device, dtype=dtype)
+        self._layers = [(drawn(m, k), drawn(n, k), drawn(m, n)) for m, k, n in layers]
+        self.gflop = sum(6.0 * m * k * n for m, k, n in layers) / 1e9
+
+    def run(self) -> None:
+        """All of them once."""
+        for inputs, weight, grads in self._layers:
+            _ = inputs @ weight.T
+            _ = grads @ weight
+            _ = grads.T @ inputs
+        synchronise()
+
+    def rate(self, repeats: int) -> float:
+        """What is reached here, in GFLOP/s: the median of so many runs."""
+        self.run()
+        times = []
+        for _ in range(repeats):
+            began = time.perf_counter()
+            self.run()
+            times.append(time.perf_counter() - began)
+        return self.gflop / median(times)
 
 
 def synchronise() -> None:

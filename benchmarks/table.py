@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from benchmarks.ctal_step import Shape
-from benchmarks.machine import describe_machine, gemm_gflops
+from benchmarks.machine import BareProducts, describe_machine
 from benchmarks.measurement import Row
 
 BENCHES = (
@@ -33,7 +33,7 @@ def measure(
     """
     machine = describe_machine()
     sizes = Shape(batch=1) if quick else Shape()
-    machine["gemm_gflops"] = round(gemm_gflops(sizes.linear_layers, repeats=3), 1)
+    machine["gemm_gflops"] = round(BareProducts(sizes.linear_layers).rate(3), 1)
     machine["gpu_memory_gib"] = (
         round(torch.cuda.get_device_properties(0).total_memory / 2**30)
         if torch.cuda.is_available()
