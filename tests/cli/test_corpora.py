@@ -88,7 +88,10 @@ def test_a_cut_set_out_and_in_again(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--to", "kaldi", "--out", "cuts.jsonl"), "export: expected --to lhotse or onnx, found 'kaldi'"),
+        (
+            ("--to", "kaldi", "--out", "cuts.jsonl"),
+            "export: expected --to lhotse or onnx, found 'kaldi'",
+        ),
         (("--to", "lhotse", "--out", "cuts"), "expected a .jsonl or .jsonl.gz file, found 'cuts'"),
     ],
 )
