@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +22,10 @@ from crosstone.inference.recording import Asked, Recording, Refusal, as_recordin
 from crosstone.inference.windows import Question, answered
 from crosstone.models.task import TaskModel, load_task, model_folder
 from crosstone.models.towers import max_tokens
+
+if TYPE_CHECKING:
+    from crosstone.inference.explain import Explanation, Settings
+    from crosstone.inference.transcripts import Cue
 
 
 @dataclass(frozen=True)
@@ -174,15 +178,8 @@ class Predictor:
         Raises AudioError for what cannot be heard, CrosstoneError where the model was not trained
         to answer from what is given.
         """
-        is_file = isinstance(audio, (str, Path))
-        recording = Recording(
-            id=Path(audio).name if is_file else "utterance",  # type: ignore[arg-type]
-            audio=Path(audio) if is_file else audio,  # type: ignore[arg-type]
-            sampling_rate=sampling_rate,
-            text=text,
-            text_source="given",
-        )
-        found: Prediction = next(answered([self.question(recording)], self.answers, batch_size=1))
+        question = self.question(_given(audio, text, sampling_rate))
+        found: Prediction = next(answered([question], self.answers, batch_size=1))
         return found
 
     def predict_many(
@@ -199,6 +196,38 @@ class Predictor:
         hears the words where none are given.
         """
         return answered(self._questions(inputs, recogniser), self.answers, batch_size=batch_size)
+
+    def explain(
+        self,
+        audio: Path | str | NDArray[Any] | None = None,
+        *,
+        text: str | None = None,
+        cues: "Sequence[Cue]" = (),
+        sampling_rate: int | None = None,
+        label: str | None = None,
+        attention: bool = False,
+        settings: "Settings | None" = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> "Explanation":
+        """What each word and each stretch of one utterance did to the answer.
+
+        audio, text, sampling_rate: as for `predict`; cues: the words with their times, in the
+        place of a text or of the same words. label: the class that is explained, the answer's if
+        none. attention: whether the weights between words and time are given too. Raises what
+        `predict` raises, and CrosstoneError for a label that the head has not.
+        """
+        from crosstone.inference.explain import explain
+
+        said = text if text is not None else " ".join(cue.text for cue in cues) or None
+        return explain(
+            self,
+            _given(audio, said, sampling_rate),
+            label=label,
+            cues=cues,
+            attention=attention,
+            settings=settings,
+            progress=progress,
+        )
 
     def __call__(self, inputs: Any, *, batch_size: int = 32, top_k: int | None = None) -> Any:
         """As a pipeline of transformers answers: for each input a list of label and score, the
@@ -378,6 +407,18 @@ class Predictor:
             for answer, row in zip(answers, logits.sigmoid().tolist(), strict=True):
                 answer["heads"] = dict(zip(labels, row, strict=True))
         return answers
+
+
+def _given(
+    audio: Path | str | NDArray[Any] | None, text: str | None, sampling_rate: int | None
+) -> Recording:
+    return Recording(
+        id=Path(audio).name if isinstance(audio, (str, Path)) else "utterance",
+        audio=Path(audio) if isinstance(audio, str) else audio,
+        sampling_rate=sampling_rate,
+        text=text,
+        text_source="given",
+    )
 
 
 def kinds_of(items: Items) -> list[str]:

@@ -27,6 +27,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.model: Any = model
         self.freeze = freeze
+        self._passes_gradients = False
         for name, parameter in model.named_parameters():
             frozen = freeze == "all" or (
                 freeze == "convolutions" and name.startswith(_CONVOLUTIONAL)
@@ -45,8 +46,18 @@ class Encoder(nn.Module):
         return self
 
     @contextlib.contextmanager
+    def passing_gradients(self) -> Iterator[None]:
+        """Meanwhile gradients go through to what enters it, frozen or not."""
+        self._passes_gradients = True
+        try:
+            yield
+        finally:
+            self._passes_gradients = False
+
+    @contextlib.contextmanager
     def _gradients(self) -> Iterator[None]:
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_frozen):
+        passes = self._passes_gradients or not self.is_frozen
+        with torch.set_grad_enabled(torch.is_grad_enabled() and passes):
             yield
 
 
@@ -217,7 +228,7 @@ def is_padding_safe(config: PreTrainedConfig) -> bool:
 
 
 def unit_variance(values: Tensor, mask: Tensor) -> Tensor:
-    """Waveforms (B, N) with zero mean and unit variance over their real samples, zeros elsewhere."""
+    """Waveforms (B, N) with zero mean and unit variance over real samples, zeros elsewhere."""
     weight = mask.to(values.dtype)
     count = weight.sum(1, keepdim=True).clamp(min=1)
     centred = (values - values.sum(1, keepdim=True) / count) * weight
