@@ -15,6 +15,7 @@ from crosstone.cli import (
     cache,
     catalogue,
     corpora,
+    explain,
     export,
     models,
     predict,
@@ -84,6 +85,7 @@ for command in (
     results.report,
     models.card,
     predict.predict,
+    explain.explain,
     serve.serve,
     bench.bench,
 ):
