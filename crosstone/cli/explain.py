@@ -36,9 +36,9 @@ def explain(
         Literal["log-odds", "probability"], typer.Option(help="Of a class.")
     ] = "log-odds",
     words: Annotated[
-        Literal["leave-out", "mask"],
-        typer.Option(help="What becomes of a word taken away: nothing, or the mask token."),
-    ] = "leave-out",
+        Literal["leave-out", "mask"] | None,
+        typer.Option(help="A word taken away; the mask token where training knew it, if none."),
+    ] = None,
     fill: Annotated[
         Literal["noise", "silence"],
         typer.Option(help="What becomes of sound taken away: noise of its level, or silence."),

@@ -26,7 +26,7 @@ LEFT, RIGHT, HEAD, FOOT = 50.0, 12.0, 4.0, 40.0
 TITLE, GAP = 19.0, 9.0
 WAVE, SPECTROGRAM, BARS, LEVEL, ROW = 52.0, 104.0, 92.0, 15.0, 23.0
 POINTS, BANDS, FRAMES = 1200, 96, 700
-FLOOR_DB = 65.0
+FLOOR_DB = 60.0
 """Below the loudest point of a spectrogram nothing is drawn."""
 
 Effects = Sequence[Mapping[str, Any]]
@@ -107,7 +107,7 @@ def waveform(samples: NDArray[Any], points: int = POINTS) -> Floats:
 
 
 def spectrogram(samples: NDArray[Any], rate: int) -> tuple[Floats, Floats]:
-    """Levels (BANDS, frames) from 0, 65 dB below the loudest, to 1, low bands first, and the
+    """Levels (BANDS, frames) from 0, 60 dB below the loudest, to 1, low bands first, and the
     frequencies of the bands in Hz, evenly spaced in mel."""
     size = max(64, round(0.032 * rate))
     wave = np.pad(np.asarray(samples, np.float64), size // 2)
@@ -210,7 +210,7 @@ def _draw_wave(axes: Axes, document: Mapping[str, Any], samples: NDArray[Any]) -
 def _draw_spectrogram(axes: Axes, samples: NDArray[Any], rate: int, seconds: float) -> None:
     levels, hertz = spectrogram(samples, rate)
     axes.imshow(
-        _inked(levels[::-1] ** 1.4, ROLES["soft"]),
+        _inked(levels[::-1], ROLES["soft"]),
         aspect="auto",
         interpolation="none",
         extent=(0, seconds, 0, BANDS),

@@ -26,7 +26,15 @@ from crosstone.inference.explain.gradients import (
     Gradients,
     integrated_gradients,
 )
-from crosstone.inference.explain.occlusion import FALL_DB, FLAT_HERTZ, Losses, Occluder, losses
+from crosstone.inference.explain.occlusion import (
+    FALL_DB,
+    FLAT_HERTZ,
+    Losses,
+    Occluder,
+    Without,
+    knows_mask_token,
+    losses,
+)
 from crosstone.inference.explain.quantity import (
     Floats,
     Quantity,
@@ -161,12 +169,14 @@ class _Task:
         self.num_stretches = len(edges) - 1
         self.tokens = token_mask(words, 0 if item.text is None else len(item.text))
         self.mask_token = _mask_token(predictor.tokenizer)
+        knows = knows_mask_token(predictor.model)
+        self.without: Without = settings.words or ("mask" if knows else "leave-out")
         self.occluder = Occluder(
             item,
             tokens=self.tokens,
             edges=edges,
             sampling_rate=self.rate,
-            words=settings.words,
+            words=self.without,
             mask_token=self.mask_token[0],
             fill=settings.fill,
             draws=settings.draws,
@@ -348,8 +358,8 @@ class _Task:
         token = self.mask_token[1]
         said: dict[str, Any] = {"scale": own["scale"], "seed": own["seed"]}
         if self.item.text is not None:
-            said["words"] = {"without": own["words"]}
-            if own["words"] == "mask":
+            said["words"] = {"without": self.without}
+            if self.without == "mask":
                 said["words"] |= {"mask_token": token}
         if self.item.audio is not None:
             window = (self.edges[-1] - self.edges[0]) / self.num_stretches / self.rate

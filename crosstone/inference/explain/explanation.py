@@ -19,9 +19,9 @@ SHORTEST_WINDOW = 0.02
 class Settings:
     """How an answer is explained."""
 
-    words: Without = "leave-out"
-    """What becomes of a word that is taken away: nothing, or the mask token stands there, which
-    only a text encoder that was pretrained with it understands."""
+    words: Without | None = None
+    """What becomes of a word that is taken away: it is left out, or the mask token stands there;
+    None for the mask token of models whose past says that they were trained with it."""
     fill: Fill = "noise"
     """What becomes of a stretch: noise of its level that falls as speech does, or silence."""
     window: float | None = None

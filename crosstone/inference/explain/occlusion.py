@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from crosstone.data.batch import Item
 from crosstone.inference.explain.quantity import Done, Floats, Quantity, ask
+from crosstone.models.builtin import BUILTIN_TEXT
 from crosstone.models.task import TaskModel
 
 Without = Literal["leave-out", "mask"]
@@ -108,6 +109,17 @@ class Occluder:
             return replace(self.item, audio=None)
         assert self.item.audio is not None
         return replace(self.item, audio=np.zeros_like(self.item.audio))
+
+
+def knows_mask_token(model: TaskModel) -> bool:
+    """Whether its past says that its text encoder was trained with masked words, here or where it
+    comes from; without that the mask token is a word like any that it never read."""
+    for stage in model.config.history or []:
+        source = str(stage.get("encoders", {}).get("text", ""))
+        is_fresh = source in BUILTIN_TEXT
+        if source and (not is_fresh or stage.get("stage") in ("pretrain", "adapt")):
+            return True
+    return False
 
 
 def speech_noise(num_samples: int, sampling_rate: int, rng: np.random.Generator) -> Samples:

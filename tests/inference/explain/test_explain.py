@@ -291,6 +291,24 @@ def test_json_says_what_was_done(trained: TaskModel) -> None:
     assert "samples" not in document
 
 
+@pytest.mark.parametrize(
+    "stage,encoder,without",
+    [
+        ("pretrain", "roberta-mini", "mask"),
+        ("finetune", "roberta-mini", "leave-out"),
+        ("finetune", "roberta-base", "mask"),
+        ("pretrain", None, "leave-out"),
+    ],
+)
+def test_words_are_masked_where_training_knew_the_mask(
+    stage: str, encoder: str | None, without: str
+) -> None:
+    model = only_one_word()
+    model.config.history = [{"stage": stage, "encoders": {"text": encoder} if encoder else {}}]
+    found = Predictor(model, TOKENIZER).explain(text="a bad day", settings=QUICK)
+    assert found.settings["words"]["without"] == without
+
+
 def test_a_long_recording_has_longer_stretches(trained: TaskModel) -> None:
     samples = np.random.default_rng(0).normal(0, 0.1, 40 * RATE).astype(np.float32)
     found = Predictor(trained, TOKENIZER).explain(
