@@ -47,7 +47,7 @@ def explain(
         float | None, typer.Option(help="Seconds of a stretch; 0.2, or more in long recordings.")
     ] = None,
     steps: Annotated[
-        int, typer.Option(help="Of integrated gradients, doubled until they are complete.")
+        int, typer.Option(help="Of integrated gradients at first; more until they are complete.")
     ] = 32,
     randomised: Annotated[
         int, typer.Option(help="Models with shuffled weights to compare with; 0: none.")
