@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from crosstone.data.audio import SHORTEST_SECONDS, SILENCE_DBFS, Header
 from crosstone.errors import AudioError, CrosstoneError
-from crosstone.inference.predictor import Prediction, Predictor
+from crosstone.inference.prediction import Prediction
+from crosstone.inference.predictor import Predictor
 from crosstone.inference.recogniser import Recogniser
 from crosstone.inference.recording import Recording, Refusal, readable
 from crosstone.inference.segments import (

@@ -14,7 +14,7 @@ from crosstone.data.corpus import Corpus
 from crosstone.data.item_view import KINDS, only
 from crosstone.errors import ConfigError, CrosstoneError
 from crosstone.inference.calibration import Calibration, Certainty
-from crosstone.inference.predictor import Prediction, kind_of
+from crosstone.inference.prediction import Prediction, kind_of
 from crosstone.metrics import calibration_scores, calibration_statistics, risk_coverage
 from crosstone.metrics.scaling import FEWEST, Method, fit_apart, fit_scaling
 from crosstone.models.task import TaskModel

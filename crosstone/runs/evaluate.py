@@ -13,7 +13,8 @@ from crosstone.data.votes import rater_agreement
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.inference.calibration import Calibration
 from crosstone.inference.embedder import Embedder
-from crosstone.inference.predictor import Predictor, kinds_of
+from crosstone.inference.prediction import kinds_of
+from crosstone.inference.predictor import Predictor
 from crosstone.models.task import TaskModel, model_folder, read_task_config
 from crosstone.protocols import (
     PROTOCOLS,

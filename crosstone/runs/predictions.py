@@ -10,7 +10,8 @@ from crosstone.data.batch import Items, Target
 from crosstone.data.corpus import Corpus
 from crosstone.data.item_view import ItemView
 from crosstone.inference.calibration import Calibration
-from crosstone.inference.predictor import Prediction, Predictor
+from crosstone.inference.prediction import Prediction
+from crosstone.inference.predictor import Predictor
 from crosstone.metrics import (
     classification_scores,
     classification_statistics,

@@ -22,7 +22,7 @@ from crosstone.config import to_tree
 from crosstone.data.batch import Items, collate
 from crosstone.data.corpus import Corpus
 from crosstone.errors import CrosstoneError
-from crosstone.inference.predictor import kinds_of
+from crosstone.inference.prediction import kinds_of
 from crosstone.metrics import LOWER_IS_BETTER
 from crosstone.models.task import TaskModel
 from crosstone.models.towers import max_tokens

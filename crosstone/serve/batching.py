@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from crosstone.inference.predictor import Prediction, Predictor
+from crosstone.inference.prediction import Prediction
+from crosstone.inference.predictor import Predictor
 from crosstone.inference.windows import Question, answered
 
 WINDOW_SECONDS = 0.004

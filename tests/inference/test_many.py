@@ -11,7 +11,8 @@ from calls import mood_listener
 
 from crosstone.errors import CrosstoneError
 from crosstone.inference import predictor as module
-from crosstone.inference.predictor import Prediction, Predictor
+from crosstone.inference.prediction import Prediction
+from crosstone.inference.predictor import Predictor
 from crosstone.inference.recording import Recording, Refusal
 
 

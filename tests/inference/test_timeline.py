@@ -9,7 +9,8 @@ import soundfile
 from calls import MOODS, RATE, join_turns, mood_listener
 
 from crosstone.errors import AudioError, CrosstoneError
-from crosstone.inference.predictor import Prediction, Predictor
+from crosstone.inference.prediction import Prediction
+from crosstone.inference.predictor import Predictor
 from crosstone.inference.recording import Recording
 from crosstone.inference.timeline import PEAKS, Cut, Moment, Waveform, timeline
 from crosstone.inference.voice import MARGIN

@@ -49,7 +49,8 @@ from crosstone.inference.transcripts import Cue
 from crosstone.models.task import TaskModel
 
 if TYPE_CHECKING:
-    from crosstone.inference.predictor import Prediction, Predictor
+    from crosstone.inference.prediction import Prediction
+    from crosstone.inference.predictor import Predictor
 
 WINDOW_SECONDS = 0.2
 MOST_STRETCHES = 100
