@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosstone.reports.contributions import spectrogram, waveform
 from crosstone.reports.explanation import MOST_WORDS, explanation_page, explanation_picture
+from crosstone.reports.sound import spectrogram, waveform
 
 RATE = 16_000
 TIME = np.arange(2 * RATE) / RATE

@@ -1,14 +1,13 @@
 """An answer taken apart: by occlusion, by integrated gradients, by modality, beside attention."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstone.data.batch import Item
-from crosstone.errors import CrosstoneError
 from crosstone.inference.explain.attention import attention_of, frame_mask
 from crosstone.inference.explain.explanation import (
     Completeness,
@@ -29,12 +28,12 @@ from crosstone.inference.explain.gradients import (
 from crosstone.inference.explain.occlusion import (
     FALL_DB,
     FLAT_HERTZ,
-    Losses,
     Occluder,
     Without,
     knows_mask_token,
     losses,
 )
+from crosstone.inference.explain.parts import Parts, edges_of, words_in
 from crosstone.inference.explain.quantity import (
     Floats,
     Quantity,
@@ -43,7 +42,7 @@ from crosstone.inference.explain.quantity import (
     quantity_of,
 )
 from crosstone.inference.explain.randomised import rank_correlation, shuffled
-from crosstone.inference.explain.words import Word, token_mask, with_times, words_of
+from crosstone.inference.explain.words import Word, token_mask
 from crosstone.inference.recording import Recording
 from crosstone.inference.transcripts import Cue
 from crosstone.models.task import TaskModel
@@ -52,33 +51,7 @@ if TYPE_CHECKING:
     from crosstone.inference.prediction import Prediction
     from crosstone.inference.predictor import Predictor
 
-WINDOW_SECONDS = 0.2
-MOST_STRETCHES = 100
-"""Where nobody says how long a stretch is."""
-
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """What words and stretches did, by both ways."""
-
-    words: Losses
-    stretches: Losses
-    gradients: Gradients
-    word_gradients: Floats
-    """(W,)"""
-    stretch_gradients: Floats
-    """(S,)"""
-
-    def effects(self) -> dict[str, Floats]:
-        """By what is explained and how."""
-        return {
-            "words.occlusion": self.words.effect,
-            "words.gradients": self.word_gradients,
-            "stretches.occlusion": self.stretches.effect,
-            "stretches.gradients": self.stretch_gradients,
-        }
 
 
 def explain(
@@ -115,8 +88,8 @@ def explain(
         label=label,
         scale=settings.scale,
     )
-    words = _words(predictor, item, question.text, cues)
-    edges = _edges(item, predictor.sampling_rate, settings.window)
+    words = words_in(predictor.tokenizer, item, question.text, cues)
+    edges = edges_of(item, predictor.sampling_rate, settings.window)
     task = _Task(predictor, item, quantity, words, edges, settings, progress)
     was_training = model.training
     model.eval()
@@ -124,29 +97,6 @@ def explain(
         return task.explained(given, recording.id, with_attention=attention)
     finally:
         model.train(was_training)
-
-
-def _words(predictor: "Predictor", item: Item, text: str | None, cues: Sequence[Cue]) -> list[Word]:
-    said = " ".join(" ".join(cue.text.split()) for cue in cues)
-    if cues and text is not None and said != text:
-        raise CrosstoneError(
-            "explain: expected cues that say the words of the text, found other words "
-            f"({said[:40]!r}… for {text[:40]!r}…); give the cues alone"
-        )
-    if item.text is None or text is None:
-        return []
-    return with_times(words_of(predictor.tokenizer, text, len(item.text)), cues)
-
-
-def _edges(item: Item, sampling_rate: int, window: float | None) -> NDArray[np.int64]:
-    """Samples where stretches of equal length begin and end, (S + 1,); (1,) without sound."""
-    if item.audio is None:
-        return np.zeros(1, np.int64)
-    seconds = len(item.audio) / sampling_rate
-    window = window or max(WINDOW_SECONDS, seconds / MOST_STRETCHES)
-    stretches = max(1, round(seconds / window))
-    edges: NDArray[np.int64] = np.linspace(0, len(item.audio), stretches + 1).round().astype(int)
-    return edges
 
 
 class _Task:
