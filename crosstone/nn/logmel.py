@@ -14,6 +14,9 @@ from crosstone.nn.features import LogMel, num_windows
 from crosstone.nn.speech import SpeechConfig
 from crosstone.nn.transformer import TransformerBlock
 
+LEAST_DEVIATION = 0.1
+"""Of a band's log energy, to which it is standardised where it has less."""
+
 
 @strict
 class LogMelConfig(SpeechConfig):
@@ -143,7 +146,8 @@ def _standardise(energies: Tensor, mask: Tensor) -> Tensor:
     mean = (energies * weight).sum(1, keepdim=True) / count
     centred = (energies - mean) * weight
     deviation = (centred.square().sum(1, keepdim=True) / count).sqrt()
-    return centred / (deviation + 1e-5)
+    # in an empty band, as of telephone speech, there is rounding alone, which must not be blown up
+    return centred / torch.where(deviation < LEAST_DEVIATION, LEAST_DEVIATION, deviation + 1e-5)
 
 
 def _sinusoids(states: Tensor) -> Tensor:

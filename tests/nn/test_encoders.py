@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from crosstone.nn.encoders import AudioEncoder, TextEncoder, frame_stride
-from crosstone.nn.logmel import LogMelConfig
+from crosstone.nn.logmel import LogMelConfig, LogMelModel
 from crosstone.nn.masking import LEARNED, Corruption
 from crosstone.sequence import Sequence
 
@@ -161,3 +161,15 @@ def test_text_padding_changes_nothing_and_corruption_reaches_the_ids() -> None:
     mask = Sequence.pad(rows).mask
     found = encoder(Sequence.pad(rows, 1), Corruption(positions, replacement), mask_token=4)
     torch.testing.assert_close(found.values, encoder(Sequence(by_hand, mask)).values)
+
+
+def test_empty_bands_are_not_blown_up() -> None:
+    """Telephone speech has nothing above 4 kHz: single and double precision agree on it."""
+    torch.manual_seed(0)
+    spectrum = torch.fft.rfft(torch.randn(1, 16_000, dtype=torch.float64))
+    spectrum[:, 4000:] = 0
+    wave = 0.1 * torch.fft.irfft(spectrum)
+    model = LogMelModel(LogMelConfig(hidden_size=32, intermediate_size=64)).eval()
+    single = model(wave.float()).last_hidden_state
+    double = model.double()(wave).last_hidden_state
+    torch.testing.assert_close(single.double(), double, atol=1e-3, rtol=1e-3)
