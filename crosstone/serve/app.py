@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -42,6 +43,8 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 _CUE_FIELDS = ("srt", "vtt")
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::\d*)?")
+"""What Host may be: an address or a name, and a port."""
 
 
 def create_app(
@@ -82,10 +85,12 @@ def create_app(
     app.state.batcher, app.state.gate = batcher, gate
 
     def check(request: Request) -> None:
+        path = request.scope["path"]  # which is routed; the address of request.url has Host in it
         _check_host(request, hosts)
-        if request.url.path.startswith("/v1/"):
+        _check_origin(request)
+        if path.startswith("/v1/"):
             _check_token(request, token)
-        if request.url.path in ("/v1/predict", "/v1/timeline"):
+        if path in ("/v1/predict", "/v1/timeline"):
             rates.take(request.client.host if request.client else "")
 
     app.add_middleware(_Guard, check=check)
@@ -190,13 +195,29 @@ def _code_of(error: CrosstoneError) -> str:
 
 
 def _check_host(request: Request, hosts: tuple[str, ...] | None) -> None:
-    name = request.url.hostname or ""
+    named = _HOST.fullmatch(request.headers.get("host", ""))
+    name = (named[1] or named[2]).lower() if named else ""
     if hosts is not None and name not in hosts:
         raise Refused(
             421,
             "other_host",
             f"expected to be called as {' or '.join(hosts)}, found '{name}'; start with --host and "
             "--token to be called otherwise",
+        )
+
+
+def _check_origin(request: Request) -> None:
+    """A page of another host may show its person's browser a form, and never post it here."""
+    origin = request.headers.get("origin")
+    if request.method != "POST" or origin is None:
+        return
+    host = request.headers.get("host", "")
+    if origin.partition("://")[2].lower() != host.lower():
+        raise Refused(
+            403,
+            "other_origin",
+            f"expected a request of a page of {host or 'this server'}, found one of {origin}; ask "
+            "from the server's own page, or from a program",
         )
 
 

@@ -44,6 +44,7 @@ _ERROR = {
 
 _SAID = {
     401: "The server's token is missing or another.",
+    403: "A page of another host asks.",
     408: "The upload stalled.",
     413: "More bytes than the server takes.",
     415: "A body of another kind.",

@@ -190,6 +190,31 @@ def test_no_other_name_reaches_it(serving: Serve) -> None:
     assert "found 'evil.example'" in message
 
 
+@pytest.mark.parametrize("host", [b"x/y?", b"127.0.0.1/y?", b"x#", b"[", b""])
+def test_what_host_says_does_not_change_the_path(
+    predictor: Predictor, places: Path, host: bytes
+) -> None:
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b'{"text": "come in"}', "more_body": False}
+
+    asked = {"kind": "application/json", "headers": [(b"host", host)]}
+    sent = ask_by_hand(predictor, receive, Limits(), token="a long secret", **asked)
+    assert sent[0]["status"] == 401
+    sent = ask_by_hand(predictor, receive, Limits(), hosts=("127.0.0.1", "::1"), **asked)
+    assert sent[0]["status"] == 421
+
+
+def test_no_page_elsewhere_posts_here(serving: Serve) -> None:
+    with serving(base_url="http://127.0.0.1:8000") as client:
+        for origin in ("http://evil.example", "http://127.0.0.1:9000", "null"):
+            asked = {"json": {"text": "come in"}, "headers": {"Origin": origin}}
+            status, code, message = said(client.post("/v1/predict", **asked))
+            assert (status, code) == (403, "other_origin")
+            assert f"a page of 127.0.0.1:8000, found one of {origin};" in message
+        own = {"Origin": "http://127.0.0.1:8000"}
+        assert client.post("/v1/predict", json={"text": "hm"}, headers=own).status_code == 200
+
+
 def test_a_timeline_has_segments_words_and_a_waveform(serving: Serve) -> None:
     with serving() as client:
         asked = {"segments": "transcript", "srt": SRT}
@@ -299,7 +324,12 @@ def test_answers_of_a_crowd_equal_single_ones(predictor: Predictor, places: Path
 
 
 def ask_by_hand(
-    predictor: Predictor, receive: Any, limits: Limits, kind: str = "audio/wav"
+    predictor: Predictor,
+    receive: Any,
+    limits: Limits,
+    kind: str = "audio/wav",
+    headers: Any = ((b"host", b"127.0.0.1"),),
+    **given: Any,
 ) -> list[Any]:
     """Drive the application as a server does; what it sent."""
     sent: list[Any] = []
@@ -317,13 +347,13 @@ def ask_by_hand(
         "raw_path": b"/v1/predict",
         "query_string": b"",
         "root_path": "",
-        "headers": [(b"host", b"127.0.0.1"), (b"content-type", kind.encode())],
+        "headers": [*headers, (b"content-type", kind.encode())],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
     }
 
     async def run() -> None:
-        app = create_app(predictor, limits=limits)
+        app = create_app(predictor, limits=limits, **given)
         async with app.router.lifespan_context(app):
             await app(scope, receive, send)
             assert app.state.gate.inside == 0
