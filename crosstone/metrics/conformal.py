@@ -82,21 +82,23 @@ def abstention_threshold(
 def effective_items(wrong: NDArray[np.bool_], units: NDArray[Any], level: float) -> float:
     """How many independent items the errors of n items of these units are worth, at most n.
 
-    n over the design effect, less what few units leave uncertain of that (Korn and Graubard 1998);
-    0 of a single unit of several items.
+    n over the design effect, which is taken to be 1 at least, less what few units leave uncertain
+    of it (Korn and Graubard 1998); 0 of a single unit of several items. Without an error, and of
+    errors alone, no design effect can be seen, and each unit is worth one item, as if all its items
+    went wrong together. Assumed is that units are drawn alike and apart from each other, and that
+    errors of those who were drawn vary between units as those of others would.
     """
     count, rate = len(wrong), float(wrong.mean())
     _, place = np.unique(units, return_inverse=True)
-    sizes = np.bincount(place)
-    clusters = len(sizes)
+    clusters = int(place.max()) + 1
     if clusters == count or not 0 < rate < 1:
-        return float(count)
+        return float(clusters)
     if clusters < 2:
         return 0.0
     away = np.bincount(place, wrong - rate)
     effect = float((away**2).sum() * clusters / (clusters - 1) / count / (rate * (1 - rate)))
     known = (t.ppf(1 - level, count - 1) / t.ppf(1 - level, clusters - 1)) ** 2
-    return float(min(count, count / max(effect, 1e-9) * known))
+    return float(count / max(effect, 1.0) * known)
 
 
 def _expect_share(name: str, value: float) -> None:

@@ -76,7 +76,14 @@ def test_what_speakers_are_worth_by_hand() -> None:
     known = (t.ppf(0.98, 399) / t.ppf(0.98, 99)) ** 2
     assert worth == pytest.approx(100 * 99 / 100 * known)
     assert effective_items(wrong, np.zeros(100, int), 0.02) == 0
-    assert effective_items(np.zeros(9, bool), np.zeros(9, int), 0.02) == 9
+    # where none or all are wrong, a speaker is worth one item
+    assert effective_items(np.zeros(9, bool), np.zeros(9, int), 0.02) == 1
+    assert effective_items(np.zeros(50, bool), np.arange(50) // 10, 0.02) == 5
+    assert effective_items(np.ones(50, bool), np.arange(50) // 10, 0.02) == 5
+    # two speakers with an error each look more alike than chance would have them: no gain of that
+    even = np.arange(50) % 25 == 0
+    known = (t.ppf(0.98, 49) / t.ppf(0.98, 1)) ** 2
+    assert effective_items(even, np.arange(50) // 25, 0.02) == pytest.approx(50 * known)
 
 
 def test_the_stated_accuracy_holds_where_speakers_differ() -> None:
@@ -92,3 +99,17 @@ def test_the_stated_accuracy_holds_where_speakers_differ() -> None:
         blind += abstention_threshold(sure, hit.ravel(), truth + 0.001) is not None
     assert failed <= binom.ppf(0.999, 300, 0.1)
     assert blind > failed
+
+
+@pytest.mark.parametrize("speakers", [2, 3, 5, 10])
+@pytest.mark.parametrize("alike", [True, False])
+def test_the_stated_accuracy_holds_of_few_speakers(speakers: int, alike: bool) -> None:
+    """Each of 25 items, all of which or half of which are right: .75 of all that may be drawn."""
+    rng = np.random.default_rng(speakers)
+    count, failed = speakers * 25, 0
+    who = np.repeat(np.arange(speakers), 25)
+    for _ in range(300):
+        hit = rng.random((speakers, 25)) < rng.choice([1.0, 0.5], (speakers, 1))
+        sure = np.full(count, 0.97) if alike else rng.uniform(0.5, 1, count)
+        failed += abstention_threshold(sure, hit.ravel(), 0.9, units=who) is not None
+    assert failed <= binom.ppf(0.999, 300, 0.1)
