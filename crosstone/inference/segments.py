@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from crosstone.data.audio import Header, audio_blocks
+from crosstone.data.audio import SHORTEST_SECONDS, Header, audio_blocks
 from crosstone.errors import AudioError, CrosstoneError
 from crosstone.inference.transcripts import Cue, words_within
 from crosstone.inference.voice import Stretch, VoiceFinder
@@ -55,13 +55,13 @@ class Segment:
 
 
 class FixedWindows:
-    """Windows of one length, one every hop (seconds)."""
+    """Windows of one length, one every hop (seconds); CrosstoneError for such as hold nothing."""
 
     def __init__(self, sampling_rate: int, *, window: float, hop: float) -> None:
-        if not 0 < hop <= window:
+        if not SHORTEST_SECONDS <= hop <= window:
             raise CrosstoneError(
-                f"--segments fixed: expected 0 < hop <= window, found hop {hop:g} and window "
-                f"{window:g} s"
+                f"--segments fixed: expected {SHORTEST_SECONDS:g} <= hop <= window, found hop "
+                f"{hop:g} and window {window:g} s; give longer ones"
             )
         self._window, self._hop = round(window * sampling_rate), round(hop * sampling_rate)
         self._rest = round(REST_SECONDS * sampling_rate)

@@ -125,7 +125,7 @@ def timeline(
         predictor.sampling_rate,
         cues=cues,
         window=cut.window,
-        hop=cut.hop or cut.window,
+        hop=cut.window if cut.hop is None else cut.hop,
         max_seconds=predictor.max_seconds,
     )
     if recogniser is None and cues is None:

@@ -266,19 +266,36 @@ def _timeline(predictor: Predictor, upload: Upload, limits: Limits) -> dict[str,
                 f"{limits.timeline_seconds:g} s; cut it into parts",
                 "long",
             )
+        cut = _cut_of(upload)
+        hop = cut.window if cut.hop is None else cut.hop
+        if cut.kind == "fixed" and hop and seconds > limits.segments * hop:
+            raise _too_many_segments(limits)  # before any of them is asked about
         moments = timeline(
             predictor,
             Recording(id=upload.name, audio=upload.audio),
-            _cut_of(upload),
+            cut,
             heard=waveform.hear,
         )
-        segments = [moment.as_dict() for moment in moments]
+        segments: list[dict[str, Any]] = []
+        for moment in moments:
+            if len(segments) == limits.segments:
+                raise _too_many_segments(limits)
+            segments.append(moment.as_dict())
     return {
         "id": upload.name,
         "seconds": round(seconds, 3),
         "segments": segments,
         "waveform": [round(float(peak), 4) for peak in waveform.peaks],
     }
+
+
+def _too_many_segments(limits: Limits) -> Refused:
+    return Refused(
+        422,
+        "too_many_segments",
+        f"expected at most {limits.segments} segments of one recording, found more; give a longer "
+        "hop, or cut the recording into parts",
+    )
 
 
 def _cut_of(upload: Upload) -> Cut:

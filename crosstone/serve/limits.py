@@ -23,6 +23,9 @@ class Limits:
     timeline_seconds: float = 4 * 3600.0
     """Of a recording that becomes a timeline."""
 
+    segments: int = 20_000
+    """Of one timeline."""
+
     per_minute: int = 600
     """Requests of one client."""
 

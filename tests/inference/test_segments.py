@@ -131,8 +131,11 @@ def test_words_in_a_pause_are_not_lost() -> None:
 @pytest.mark.parametrize(
     "kind,settings,said",
     [
-        ("fixed", {"hop": 6}, "expected 0 < hop <= window, found hop 6 and window 5"),
+        ("fixed", {"hop": 6}, r"expected 0\.05 <= hop <= window, found hop 6 and window 5"),
         ("fixed", {"hop": 0}, "found hop 0"),
+        ("fixed", {"hop": 1e-9}, "found hop 1e-09"),
+        ("fixed", {"hop": float("nan")}, "found hop nan"),
+        ("fixed", {"window": 0.04, "hop": 0.04}, r"and window 0\.04 s; give longer ones"),
         ("fixed", {"window": 90}, "--window: expected at most 60 s"),
         ("transcript", {}, "expected a .srt or .vtt beside the recording, found none"),
         ("transcript", {"cues": [Cue(3, 80, "x")]}, "found one of 77.0 s at 3.0 s; use --segments"),

@@ -239,6 +239,10 @@ def test_a_timeline_has_segments_words_and_a_waveform(serving: Serve) -> None:
         ({"window": "wide"}, "bad_field", "window: expected seconds, found 'wide'"),
         ({"window": "nan"}, "bad_field", "window: expected seconds, found nan"),
         ({"segments": "fixed", "window": "90"}, "unanswerable", "expected at most 60 s"),
+        ({"segments": "fixed", "hop": "1e-9"}, "too_many_segments", "expected at most 20000"),
+        ({"segments": "fixed", "hop": "0.01"}, "unanswerable", "expected 0.05 <= hop <= window"),
+        ({"segments": "fixed", "hop": "0"}, "unanswerable", "found hop 0 and window 5 s"),
+        ({"segments": "fixed", "window": "0"}, "unanswerable", "found hop 0 and window 0 s"),
         ({"segments": "transcript"}, "unanswerable", "expected a .srt or .vtt"),
         ({"segments": "transcript", "srt": "hm"}, "bad_words", "expected cues"),
     ],
@@ -261,6 +265,15 @@ def test_limits_of_timelines(serving: Serve) -> None:
         response = client.post("/v1/timeline", files={"audio": ("a.wav", tone(4))})
     assert said(response)[:2] == (422, "too_long")
     assert said(response)[2].startswith("a.wav: lasts 4 s, expected at most 3 s")
+
+
+@pytest.mark.parametrize("cut", [{"segments": "fixed", "window": "1"}, {"srt": SRT}])
+def test_more_segments_than_it_takes(serving: Serve, cut: dict[str, str]) -> None:
+    with serving(segments=1) as client:
+        asked = {"segments": "transcript", **cut}
+        response = client.post("/v1/timeline", files={"audio": ("a.wav", tone(4))}, data=asked)
+    assert said(response)[:2] == (422, "too_many_segments")
+    assert "expected at most 1 segments of one recording" in said(response)[2]
 
 
 def test_its_own_description(serving: Serve) -> None:
