@@ -42,7 +42,7 @@ class Certainty:
     """(n,) of classes, whether the most probable one was true."""
 
     speakers: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """(n,) of classes, who spoke, by number."""
+    """(n,) who spoke, by number; where it does not say, nothing tells them apart."""
 
     before: Mapping[str, float] = field(default_factory=dict)
     """Of classes, ece, brier, nll and aurc of the n as the model says them."""
@@ -162,8 +162,9 @@ class Promises:
     """What is promised of each answer: an accuracy where it answers at all, or a coverage.
 
     abstain: of the answers given, this share is right, and the others are "unsure". coverage: this
-    share of the intervals, or sets of labels, hold the truth. Raises CrosstoneError that says what
-    is missing where a promise cannot be kept for any kind of utterance.
+    share of the intervals, or sets of labels, hold the truth, in the mean over speakers. Raises
+    CrosstoneError that says what is missing where a promise cannot be kept for any kind of
+    utterance.
     """
 
     def __init__(
@@ -241,17 +242,28 @@ class Promises:
 
     def _bounds(self, calibration: Calibration, coverage: float) -> dict[str, float]:
         found = {
-            kind: conformal_quantile(known.strangeness, coverage)
+            kind: conformal_quantile(known.strangeness, coverage, units=_speakers(known))
             for kind, known in calibration.kinds.items()
         }
         held = {kind: bound for kind, bound in found.items() if np.isfinite(bound)}
         if not held:
             raise CrosstoneError(
-                f"{self.name}: a coverage of {coverage:g} needs {fewest_for(coverage)} utterances "
-                f"to calibrate on, found {_counts(calibration)}; ask for less, or calibrate on more"
+                f"{self.name}: a coverage of {coverage:g} needs {fewest_for(coverage)} speakers to "
+                f"calibrate on, found {_voices(calibration)}; ask for less, or calibrate on more"
             )
         return held
 
 
 def _counts(calibration: Calibration) -> str:
     return ", ".join(f"{len(c.strangeness)} of {kind}" for kind, c in calibration.kinds.items())
+
+
+def _voices(calibration: Calibration) -> str:
+    kinds = calibration.kinds.items()
+    return ", ".join(f"{len(np.unique(_speakers(c)))} of {kind}" for kind, c in kinds)
+
+
+def _speakers(known: Certainty) -> NDArray[np.int64]:
+    """Who spoke, one for all where it does not say."""
+    missing = len(known.speakers) != len(known.strangeness)
+    return np.zeros(len(known.strangeness), np.int64) if missing else known.speakers

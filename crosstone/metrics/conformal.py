@@ -22,21 +22,33 @@ _STARTS = (0.99, 0.95, 0.9, 0.8, 0.6)
 """Where the search for a threshold begins, each with a part of the risk."""
 
 
-def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
+def conformal_quantile(
+    scores: ArrayLike, coverage: float, *, units: ArrayLike | None = None
+) -> float:
     """The bound that a new score keeps with probability `coverage` at least (Vovk et al. 2005).
 
-    scores (n,): how far from the truth the answers on n calibration items were. The ⌈(n + 1) ·
-    coverage⌉-th smallest of them, so that coverage holds for finite n wherever the new item is
-    exchangeable with those; infinite where n is too small for it.
+    scores (n,): how far from the truth the answers on n calibration items were, units (n,) who
+    speaks, each item by itself where left out. Every one of K speakers weighs 1 / (K + 1), shared
+    by its items, and so does the new one, taken to be infinitely far (hierarchical conformal
+    prediction, Lee, Barber and Willett 2023): the least score below or at which `coverage` lies. It
+    holds for finite K for an item of a new speaker who is exchangeable with those, in the mean over
+    speakers, not for each; infinite where K is too small for it.
     """
     _expect_share("coverage", coverage)
-    ordered = np.sort(np.asarray(scores, dtype=np.float64))
-    place = math.ceil((len(ordered) + 1) * coverage - 1e-9)
-    return float(ordered[place - 1]) if place <= len(ordered) else math.inf
+    values = np.asarray(scores, dtype=np.float64)
+    names = np.arange(len(values)) if units is None else np.asarray(units)
+    _, place, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    order = np.argsort(values, kind="stable")
+    held = np.cumsum(1 / sizes[place.ravel()[order]])
+    needed = (len(sizes) + 1) * coverage - 1e-9
+    if len(sizes) < needed:
+        return math.inf
+    row = min(int(np.searchsorted(held, needed)), len(values) - 1)
+    return float(values[order[row]])
 
 
 def fewest_for(coverage: float) -> int:
-    """Calibration items below which `conformal_quantile` is infinite."""
+    """Speakers below which `conformal_quantile` is infinite."""
     _expect_share("coverage", coverage)
     return math.ceil(coverage / (1 - coverage) - 1e-9)
 

@@ -136,7 +136,7 @@ def _certainty(answers: Sequence[Answered], target: Target, method: str) -> Cert
                 f"expected at least {FEWEST} labelled utterances, found {len(answers)}"
             )
         away = [abs(float(a.target) - float(a.prediction.value or 0.0)) for a in answers]
-        return Certainty(strangeness=np.array(away))
+        return Certainty(strangeness=np.array(away), speakers=_numbers(answers))
     raw = np.array([_raw(a.prediction, target.labels) for a in answers])
     truth = np.array([target.labels.index(str(a.target)) for a in answers])
     how: Method = "vector" if method == "vector" else "temperature"
@@ -146,10 +146,15 @@ def _certainty(answers: Sequence[Answered], target: Target, method: str) -> Cert
         strangeness=1 - apart[np.arange(len(truth)), truth],
         confidence=apart.max(1),
         hits=apart.argmax(1) == truth,
-        speakers=np.unique([a.speaker for a in answers], return_inverse=True)[1].ravel(),
+        speakers=_numbers(answers),
         before=_scores(truth, raw),
         after=_scores(truth, apart),
     )
+
+
+def _numbers(answers: Sequence[Answered]) -> NDArray[np.int64]:
+    names = [answer.speaker for answer in answers]
+    return np.unique(names, return_inverse=True)[1].ravel().astype(np.int64)
 
 
 def _raw(prediction: Prediction, labels: Iterable[str]) -> list[float]:

@@ -1,5 +1,6 @@
 """A model's folder says how certain it is, and a predictor keeps what it promises or refuses."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def of_classes(temperature: float = 2.0) -> Calibration:
 
 
 def of_a_value() -> Calibration:
-    known = Certainty(strangeness=np.arange(1.0, 20.0) / 10)
+    known = Certainty(strangeness=np.arange(1.0, 20.0) / 10, speakers=np.arange(19))
     fields = {"head": "score", "method": "residuals", "rule": "", "corpus": "noise"}
     return Calibration(kinds={"audio": known}, **fields)
 
@@ -133,8 +134,14 @@ def test_what_cannot_be_promised_is_refused(
     calibration = of_classes()
     with pytest.raises(CrosstoneError, match=r"accuracy of 0.999 cannot be promised from the 200"):
         Promises(calibration, abstain=0.999)
-    with pytest.raises(CrosstoneError, match=r"coverage of 0.999 needs 999 utterances"):
+    with pytest.raises(CrosstoneError, match=r"coverage of 0.999 needs 999 speakers"):
         Promises(calibration, coverage=0.999)
+    few = dataclasses.replace(calibration.kinds["audio"], speakers=np.arange(200) % 8)
+    with pytest.raises(CrosstoneError, match=r"0.9 needs 9 speakers .* found 8 of audio; ask for"):
+        Promises(dataclasses.replace(calibration, kinds={"audio": few}), coverage=0.9)
+    unsaid = dataclasses.replace(few, speakers=np.empty(0, np.int64))
+    with pytest.raises(CrosstoneError, match="found 1 of audio"):
+        Promises(dataclasses.replace(calibration, kinds={"audio": unsaid}), coverage=0.9)
     with pytest.raises(CrosstoneError, match="--abstain is for classes"):
         Promises(of_a_value(), abstain=0.9)
     with pytest.raises(CrosstoneError, match="expected utterances of audio, of which"):

@@ -27,6 +27,35 @@ def test_the_bound_by_hand() -> None:
         conformal_quantile(scores, 1.0)
 
 
+def test_each_speaker_weighs_alike_in_the_bound_by_hand() -> None:
+    """Three speakers of 1, 2 and 4 items weigh a quarter each, and the new one the fourth."""
+    scores, who = [5, 1, 9, 2, 3, 4, 8], [0, 1, 1, 2, 2, 2, 2]
+    # in order 1 2 3 4 5 8 9 hold, of a quarter, .5 .25 .25 .25 1 .25 .5
+    assert conformal_quantile(scores, 0.125, units=who) == 1
+    assert conformal_quantile(scores, 0.25, units=who) == 3
+    assert conformal_quantile(scores, 0.5, units=who) == 5
+    assert conformal_quantile(scores, 0.6, units=who) == 8
+    assert conformal_quantile(scores, 0.75, units=who) == 9
+    assert conformal_quantile(scores, 0.76, units=who) == math.inf
+    assert conformal_quantile(scores, 0.76) == 9  # of items by themselves the 7th of 8
+    assert conformal_quantile([], 0.5) == math.inf
+
+
+@pytest.mark.parametrize(("speakers", "coverage"), [(4, 0.8), (9, 0.9), (20, 0.9)])
+def test_coverage_holds_for_new_speakers(speakers: int, coverage: float) -> None:
+    """1000 draws of speakers of 1 to 40 items whose distances differ in size, and a new one."""
+    rng = np.random.default_rng(speakers)
+    covered = blind = 0
+    for _ in range(1000):
+        who = np.repeat(np.arange(speakers + 1), rng.integers(1, 41, speakers + 1))
+        scores = np.abs(rng.normal(size=len(who))) * rng.lognormal(0, 1, speakers + 1)[who]
+        seen, new = who < speakers, scores[who == speakers][0]
+        covered += new <= conformal_quantile(scores[seen], coverage, units=who[seen])
+        blind += new <= conformal_quantile(scores[seen], coverage)
+    assert covered >= binom.ppf(0.001, 1000, coverage)
+    assert covered >= blind
+
+
 def test_coverage_holds_on_exchangeable_items() -> None:
     """2000 draws of 49 items and a new one: covered as often as said, 0.9 exactly (45 of 50)."""
     rng = np.random.default_rng(0)
