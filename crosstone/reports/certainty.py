@@ -151,11 +151,12 @@ def _said(comparison: Comparison) -> list[Block]:
     if after is None or before is None:
         return []
     how = (best.scores.facts.get("protocol") or {}).get("selection")
-    chose = ", which also chose its epoch" if how in ("nested", "best_valid") else ""
+    chosen = how in ("nested", "best_valid")
+    on = "the groups that chose the epoch, which" if chosen else "groups that"
     return [
         Paragraph(
-            f"Calibrated on groups that neither train nor test it{chose}, {best.name} has an ECE "
-            f"of {number(after.mean.value)} {bracket(after.mean)}, before it "
+            f"Calibrated on {on} neither train nor test it, {best.name} has an ECE of "
+            f"{number(after.mean.value)} {bracket(after.mean)}, before it "
             f"{number(before.mean.value)} {bracket(before.mean)}."
         )
     ]

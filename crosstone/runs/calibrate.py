@@ -33,7 +33,7 @@ def calibrate(
     Every kind of utterance that the model accepts is calibrated by itself, the others of an
     utterance of both modalities taken away. protocol: as in `evaluate`. unit: what is kept together
     where one part is judged by the others: group, speaker or utterance. Raises ConfigError where
-    labels of some of these utterances trained the model.
+    labels of some of these utterances trained the model, or chose its epoch.
     """
     folder = model_folder(model)
     bare = load_task(folder)  # as it is, whatever calibration it carries
@@ -48,7 +48,7 @@ def calibrate(
         found,
         target,
         method,
-        rule=f"{labelled.name}, utterances that did not train it",
+        rule=f"{labelled.name}, utterances that neither trained it nor chose its epoch",
         corpus=labelled,
         fingerprints=prints,
     )
@@ -57,13 +57,18 @@ def calibrate(
 
 
 def _refuse_trained(folder: Path, corpus: Corpus, prints: NDArray[np.int64]) -> None:
-    """Raises ConfigError where labels of these utterances trained the model."""
-    known = [s.fingerprints for s in stages_of_model(folder) if s.uses_labels]
-    met = np.isin(prints, np.concatenate(known)) if known else np.zeros(len(prints), bool)
-    if met.any():
-        first = [corpus.ids[int(row)] for row in np.flatnonzero(met)[:3]]
-        raise ConfigError(
-            f"{folder}: labels of {int(met.sum())} of {len(corpus)} utterances of {corpus.name} "
-            f"trained it ({', '.join(first)} …), so its certainty of them says nothing; calibrate "
-            "it on others, or fine-tune with calibrate=auto, which keeps some aside"
-        )
+    """Raises ConfigError where labels of these utterances trained the model or chose its epoch."""
+    stages = [stage for stage in stages_of_model(folder) if stage.uses_labels]
+    for known, did in (
+        ([stage.fingerprints for stage in stages], "trained it"),
+        ([stage.chose for stage in stages], "chose its epoch"),
+    ):
+        met = np.isin(prints, np.concatenate(known)) if known else np.zeros(len(prints), bool)
+        if met.any():
+            first = [corpus.ids[int(row)] for row in np.flatnonzero(met)[:3]]
+            raise ConfigError(
+                f"{folder}: labels of {int(met.sum())} of {len(corpus)} utterances of "
+                f"{corpus.name} {did} ({', '.join(first)} …), so its certainty of them says "
+                "nothing of others; calibrate it on others, or fine-tune with calibrate=auto, "
+                "which keeps some aside"
+            )

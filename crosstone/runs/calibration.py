@@ -169,16 +169,21 @@ def _scores(target: NDArray[np.int64], probabilities: NDArray[np.float64]) -> di
 
 
 def calibrate_fold(
-    model: TaskModel, items: Items, target: Target, *, method: str, unit: str
+    model: TaskModel, items: Items, target: Target, *, method: str, unit: str, has_chosen: bool
 ) -> Calibration | None:
     """A fold's model on the items that validate, which neither train nor test; None, with a
-    warning, where they are too few."""
+    warning, where they are too few.
+
+    has_chosen: its epoch was chosen on them too, so that it is a little surer of them than of
+    others; the rule says so.
+    """
+    rule = "the fold's validation groups"
     try:
         return calibration_of(
             answered(model, items, target, unit=unit),
             target,
             method,
-            rule="the fold's validation groups",
+            rule=f"{rule}, the groups that chose the epoch" if has_chosen else rule,
             corpus=items.corpus,
             fingerprints=fingerprints_of(items.corpus),
         )

@@ -8,6 +8,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from crosstone.errors import ConfigError, CorpusError
+from crosstone.inference.calibration import Calibration
 from crosstone.models.task import HeadSpec, TaskConfig, model_folder, read_task_config
 from crosstone.reports.wording import (
     METRICS,
@@ -54,7 +55,8 @@ def write_card(
     stages = [stage.facts for stage in stages_of_model(folder)]
     data = _front_matter(config, documents, stages, licence)
     is_of_fold = own == folder.parent.parent and own.resolve() in [run.resolve() for run in chosen]
-    text = "\n\n".join(_sections(config, documents, stages, is_final, is_of_fold))
+    made = Calibration.read(folder)
+    text = "\n\n".join(_sections(config, documents, stages, is_final, is_of_fold, made))
     ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n").save(out)
     return out
 
@@ -150,6 +152,7 @@ def _sections(
     stages: Sequence[Mapping[str, Any]],
     is_final: bool,
     is_of_fold: bool,
+    calibration: Calibration | None,
 ) -> Iterable[str]:
     """Paragraphs and tables; is_final: the scores are those of the folds' models, not its own;
     is_of_fold: they are those of all models of its run set."""
@@ -182,6 +185,8 @@ def _sections(
             "This is the model of one fold and seed: a mean is that of all models of its run set, "
             "not its own number."
         )
+    if calibration is not None:
+        yield f"Its certainty ({calibration.method}) was fitted on {calibration.rule}."
     yield "## What it is not for\n\n" + (_LIMITS_OF_VOICES if compares else _LIMITS) + _UNTESTED
 
 

@@ -290,7 +290,12 @@ def _leave(
     calibration = None
     if valid_items is not None and assembly.target is not None and recipe.protocol is not None:
         calibration = calibrate_fold(
-            model, valid_items, assembly.target, method=recipe.calibrate, unit=recipe.protocol.unit
+            model,
+            valid_items,
+            assembly.target,
+            method=recipe.calibrate,
+            unit=recipe.protocol.unit,
+            has_chosen=chose is not None and bool(set(chose.ids) & set(valid_items.corpus.ids)),
         )
         if calibration is not None:
             calibration.write(folder / "model")

@@ -59,7 +59,10 @@ def test_before_and_after_stand_beside_each_other(tmp_path: Path) -> None:
     assert metrics["aurc"].mean.value < metrics["aurc_uncalibrated"].mean.value + 0.05
     text = write_report([run], tmp_path / "report", replicates=100).markdown.read_text()
     assert "## Certainty" in text
-    assert "which also chose its epoch, CMT has an ECE of" in text
+    assert (
+        "Calibrated on the groups that chose the epoch, which neither train nor test it, CMT has "
+        "an ECE of"
+    ) in text
     rows = [line for line in text.splitlines() if line.startswith(("| as the model", "| calibr"))]
     assert len(rows) == 2
     assert {f.name for f in (tmp_path / "report" / "figures").iterdir()} >= {

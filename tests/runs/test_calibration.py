@@ -14,6 +14,7 @@ from crosstone.inference import Predictor
 from crosstone.inference.calibration import CALIBRATION, Calibration
 from crosstone.runs.calibrate import calibrate
 from crosstone.runs.calibration import units_of
+from crosstone.runs.card import write_card
 from crosstone.runs.corpora import fingerprints_of
 from crosstone.runs.evaluate import evaluate
 from crosstone.runs.recipe import load_recipe
@@ -49,7 +50,10 @@ def test_a_fold_is_calibrated_on_what_neither_trains_nor_tests(
     )
     calibration = Calibration.read(out / "fold-0-seed-0" / "model")
     assert calibration is not None
-    assert (calibration.method, calibration.rule) == ("temperature", "the fold's validation groups")
+    rule = "the fold's validation groups, the groups that chose the epoch"
+    assert (calibration.method, calibration.rule) == ("temperature", rule)
+    card = write_card(out / "fold-0-seed-0").read_text(encoding="utf-8")
+    assert f"Its certainty (temperature) was fitted on {rule}." in card
     assert set(calibration.kinds) == {"audio", "text", "audio+text"}
     tested = lines(out / "predictions.jsonl")
     ids = {line["id"] for line in tested}
@@ -58,6 +62,9 @@ def test_a_fold_is_calibrated_on_what_neither_trains_nor_tests(
     fitted = {corpus.ids[int(i)] for i in np.flatnonzero(np.isin(prints, calibration.fingerprints))}
     assert len(fitted) == 30
     assert not fitted & ids
+    aside = corpus.where(lambda utterance: utterance.id in fitted)
+    with pytest.raises(ConfigError, match=r"labels of 30 of 30 utterances of noise chose its epo"):
+        calibrate(out / "fold-0-seed-0", aside)
     scaling = calibration.kinds["audio+text"].scaling
     assert scaling is not None
     for line in tested:
