@@ -59,7 +59,7 @@ def finetune(
     model: Annotated[
         str | None,
         typer.Option(
-            help="For --data: a model folder to start from, or cmt, shallow, audio, text."
+            help="For --data: a model folder to start from, or a family (crosstone models)."
         ),
     ] = None,
     classes: Annotated[

@@ -121,6 +121,11 @@ def _lies_in_one(inner: list[str], outer: list[str]) -> bool:
 
 def _model(model: str | None, corpus: Corpus) -> dict[str, Any]:
     if model is not None and model not in FAMILIES:
+        if not Path(model).exists():
+            raise ConfigError(
+                f"--model {model}: expected a family ({', '.join(FAMILIES)}) or the folder of a "
+                "model, found neither; correct it"
+            )
         init = model_folder(Path(model))
         return {"family": family_of(read_task_config(init)), "init": str(init)}
     hears = any(utterance.audio is not None for utterance in corpus)
