@@ -25,7 +25,10 @@ SHORTEST_SECONDS = 0.05
 SLACK_SECONDS = 0.1
 """How far an `end` rounded by its corpus may lie beyond the file."""
 BLOCK_SECONDS = 10.0
-_SILENCE = 10.0 ** (SILENCE_DBFS / 20.0)
+HIGHEST_RATE = 384_000
+"""Hz; no recorder samples faster."""
+SILENCE = 10.0 ** (SILENCE_DBFS / 20.0)
+"""The same as a peak."""
 
 
 class AudioFault(AudioError):
@@ -206,9 +209,9 @@ def _sound_blocks(
             "scale the float file before saving it",
             "out-of-scale",
         )
-    if peak < _SILENCE:
+    if peak < SILENCE:
         what = f"silent (peak below {SILENCE_DBFS:.0f} dBFS)"
-        if channel_peak >= _SILENCE:
+        if channel_peak >= SILENCE:
             what = (
                 f"silent once its {header.num_channels} channels, in opposite phase, are averaged"
             )

@@ -137,6 +137,11 @@ def tokenise(
     return [np.asarray(row, dtype=np.int64) for row in rows]
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written at all: one with a lone surrogate cannot."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def shortened(row: NDArray[np.int64], max_tokens: int) -> NDArray[np.int64]:
     """Token ids without their end where there are more than max_tokens, the last, which is the
     special token that closes a text, kept."""

@@ -12,8 +12,8 @@ from torch import Tensor
 from crosstone.data.audio import AudioFault
 from crosstone.data.batch import Batch, Item, Items, collate
 from crosstone.data.item_view import ItemView
-from crosstone.data.text import load_tokenizer, shortened, tokenise
-from crosstone.errors import CrosstoneError
+from crosstone.data.text import is_unicode, load_tokenizer, shortened, tokenise
+from crosstone.errors import CorpusError, CrosstoneError
 from crosstone.inference.calibration import Calibration, Promises
 from crosstone.inference.hub import fetched
 from crosstone.inference.prediction import Prediction, kind_of
@@ -218,10 +218,10 @@ class Predictor:
     def question(self, recording: Recording, recogniser: Recogniser | None = None) -> Question:
         """A recording as it is put to the model.
 
-        Raises AudioError for what cannot be heard, CorpusError for a text that is too long,
-        CrosstoneError where the model was not trained to answer from what is given.
+        Raises AudioError for what cannot be heard, CorpusError for a text that is too long or no
+        Unicode, CrosstoneError where the model was not trained to answer from what is given.
         """
-        text = " ".join((recording.text or "").split()) or None
+        text = _words_of(recording)
         source = recording.text_source
         asks = recogniser is not None and self.reads and text is None
         samples = None
@@ -343,6 +343,23 @@ class Predictor:
             for answer, row in zip(answers, logits.sigmoid().tolist(), strict=True):
                 answer["heads"] = dict(zip(labels, row, strict=True))
         return answers
+
+
+def _words_of(recording: Recording) -> str | None:
+    text: object = recording.text
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise CorpusError(
+            f"{recording.id}: text: expected what is said as a string, found "
+            f"{type(text).__name__}; give the words"
+        )
+    if not is_unicode(text):
+        raise CorpusError(
+            f"{recording.id}: the text is not Unicode text (lone surrogates); decode its source "
+            "as UTF-8"
+        )
+    return " ".join(text.split()) or None
 
 
 def _given(

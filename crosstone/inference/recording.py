@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +14,16 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from crosstone.data.audio import AudioFault, read_audio, read_header
+from crosstone.data.audio import (
+    HIGHEST_RATE,
+    LOUDEST,
+    SHORTEST_SECONDS,
+    SILENCE,
+    SILENCE_DBFS,
+    AudioFault,
+    read_audio,
+    read_header,
+)
 from crosstone.errors import AudioError, CrosstoneError
 
 Samples = NDArray[np.float32]
@@ -26,7 +36,7 @@ class Recording:
     id: str
     """What the answer is called."""
     audio: Path | NDArray[Any] | None = None
-    """A file, or mono samples in [-1, 1]."""
+    """A file, or mono samples: floats in [-1, 1], or int16."""
     sampling_rate: int | None = None
     """Of samples, in Hz."""
     start: float | None = None
@@ -56,18 +66,23 @@ def as_recording(asked: Asked, number: int) -> Recording:
 
     A mapping has `audio` (or `array`, or `raw`: mono samples with their `sampling_rate`) and the
     other fields of a Recording; without an id it is called by its file, or by its number. Raises
-    CrosstoneError for another key.
+    CrosstoneError for another key, and for what stands for no question.
     """
     if isinstance(asked, Recording):
         return asked
     if isinstance(asked, (str, Path)):
         return Recording(id=str(asked), audio=Path(asked))
+    if not isinstance(asked, Mapping):
+        raise CrosstoneError(
+            f"question {number}: expected a path, a Recording or a mapping with 'audio' or 'text', "
+            f"found {type(asked).__name__}; samples go with their sampling_rate in a mapping"
+        )
     fields = dict(asked)
     for name in ("array", "raw"):
         if name in fields:
             fields["audio"] = fields.pop(name)
     known = Recording.__dataclass_fields__
-    if unknown := sorted(set(fields) - set(known)):
+    if unknown := sorted(set(map(str, fields)) - set(known)):
         raise CrosstoneError(
             f"question {number}: expected the keys {', '.join(known)}, found {', '.join(unknown)}"
         )
@@ -84,6 +99,7 @@ def read_recording(recording: Recording, *, sampling_rate: int, max_seconds: flo
     """Mono samples (N,) in [-1, 1]; raises AudioError for what cannot be heard."""
     audio = recording.audio
     assert audio is not None
+    _check_times(recording)
     if isinstance(audio, Path):
         with readable(audio) as file:
             return read_audio(
@@ -93,25 +109,81 @@ def read_recording(recording: Recording, *, sampling_rate: int, max_seconds: flo
                 sampling_rate=sampling_rate,
                 max_seconds=max_seconds,
             )
-    samples = np.asarray(audio, dtype=np.float32)
-    if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
-        raise AudioError(
-            f"samples: expected finite mono samples of shape (N,), found shape {samples.shape}"
-            f"{'' if np.isfinite(samples).all() else ' with NaN or infinity'}"
-        )
-    rate = recording.sampling_rate
-    if rate is None:
-        raise AudioError("samples: expected their sampling_rate in Hz, found none; give it")
+    rate = _rate_of(recording)
+    samples = _on_scale(audio)
     seconds = len(samples) / rate
     if seconds > max_seconds:
         raise AudioError(
             f"samples: expected at most {max_seconds:g} s, found {seconds:.1f} s; cut the "
             "recording into utterances"
         )
-    if rate == sampling_rate:
-        return samples
-    resampled: Samples = soxr.resample(samples, rate, sampling_rate)
-    return resampled
+    if seconds < SHORTEST_SECONDS:
+        raise AudioFault(
+            f"samples: last {seconds:.4f} s, expected at least {SHORTEST_SECONDS:g} s; leave them "
+            "out",
+            "short",
+        )
+    if rate != sampling_rate:
+        samples = soxr.resample(samples, rate, sampling_rate)
+    return np.clip(samples, -1.0, 1.0)
+
+
+def _check_times(recording: Recording) -> None:
+    for name in ("start", "end"):
+        value = getattr(recording, name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+            raise AudioFault(
+                f"{recording.id}: {name}: expected seconds, found {value!r}; give a number",
+                "stretch",
+            )
+
+
+def _rate_of(recording: Recording) -> float:
+    rate: Any = recording.sampling_rate
+    if rate is None:
+        raise AudioError("samples: expected their sampling_rate in Hz, found none; give it")
+    is_number = isinstance(rate, Real) and not isinstance(rate, bool)
+    if not is_number or not 0 < rate <= HIGHEST_RATE:
+        raise AudioError(
+            f"samples: expected a sampling_rate above 0 and at most {HIGHEST_RATE} Hz, found "
+            f"{rate!r}; correct it"
+        )
+    return float(rate)
+
+
+def _on_scale(audio: Any) -> Samples:
+    """Samples as float32, those of 16 bits scaled; raises AudioError as a file with them would."""
+    try:
+        given = np.asarray(audio)
+    except (TypeError, ValueError) as error:
+        raise AudioError(f"samples: expected numbers of shape (N,), found none: {error}") from None
+    if given.dtype.kind != "f" and given.dtype != np.int16:
+        raise AudioError(
+            f"samples: expected floats in [-1, 1] or int16, found {given.dtype}; scale them to "
+            "[-1, 1]"
+        )
+    with np.errstate(over="ignore"):
+        samples: Samples = given.astype(np.float32)
+    if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
+        raise AudioError(
+            f"samples: expected finite mono samples of shape (N,), found shape {samples.shape}"
+            f"{'' if np.isfinite(samples).all() else ' with NaN or infinity'}"
+        )
+    if given.dtype == np.int16:
+        samples /= 32768
+    peak = float(np.abs(samples).max())
+    if peak > LOUDEST:
+        raise AudioFault(
+            f"samples: expected them within [-1, 1], found a peak of {peak:.4g}; scale them",
+            "out-of-scale",
+        )
+    if peak < SILENCE:
+        raise AudioFault(
+            f"samples: silent (peak below {SILENCE_DBFS:.0f} dBFS); record them again or leave "
+            "them out",
+            "silent",
+        )
+    return samples
 
 
 @contextmanager

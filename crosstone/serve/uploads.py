@@ -12,6 +12,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from crosstone.data.text import is_unicode
 from crosstone.inference.sources import READ
 from crosstone.serve.limits import Limits, Refused
 
@@ -67,6 +68,12 @@ async def received(
                 "unknown_body",
                 "expected multipart/form-data with a file 'audio', a body of audio/*, or "
                 f"application/json with 'text', found {kind or 'no content type'}",
+            )
+        if not is_unicode("".join((name, *fields, *fields.values()))):
+            raise Refused(
+                422,
+                "bad_words",
+                "expected Unicode text, found lone surrogates; decode its source as UTF-8",
             )
         if unknown := sorted(set(fields) - set(known)):
             raise Refused(
