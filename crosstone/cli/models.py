@@ -96,6 +96,7 @@ def calibrate(
         Literal["group", "speaker", "utterance"],
         typer.Option(help="What is kept together where one part is judged by the others."),
     ] = "group",
+    force: Annotated[bool, typer.Option("--force", help="Replace a fit that is there.")] = False,
 ) -> None:
     """Fit how certain a model is on labelled utterances that did not train it, and leave that in
     its folder: `predict` then answers with calibrated probabilities, and can abstain."""
@@ -108,7 +109,7 @@ def calibrate(
         opened = opened.where(lambda utterance: utterance.split == split)
     with bars() as show:
         made = calibrate_model(
-            model, opened, method=method, protocol=protocol, unit=unit, progress=show
+            model, opened, method=method, protocol=protocol, unit=unit, force=force, progress=show
         )
     print_calibration(made.summary())
 

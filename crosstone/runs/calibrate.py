@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from crosstone.data.corpus import Corpus
 from crosstone.data.text import load_tokenizer
 from crosstone.errors import ConfigError
-from crosstone.inference.calibration import Calibration
+from crosstone.inference.calibration import CALIBRATION, Calibration
 from crosstone.inference.predictor import Predictor
 from crosstone.models.task import load_task, model_folder
 from crosstone.runs.calibration import answered, calibration_of
@@ -26,6 +26,7 @@ def calibrate(
     method: str = "auto",
     protocol: str | None = None,
     unit: str = "group",
+    force: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Calibration:
     """Calibrate a model on the labelled utterances of a corpus, and write that into its folder.
@@ -33,7 +34,8 @@ def calibrate(
     Every kind of utterance that the model accepts is calibrated by itself, the others of an
     utterance of both modalities taken away. protocol: as in `evaluate`. unit: what is kept together
     where one part is judged by the others: group, speaker or utterance. Raises ConfigError where
-    labels of some of these utterances trained the model, or chose its epoch.
+    labels of some of these utterances trained the model, or chose its epoch, and unless `force`
+    where it is calibrated already.
     """
     folder = model_folder(model)
     bare = load_task(folder)  # as it is, whatever calibration it carries
@@ -42,6 +44,11 @@ def calibrate(
     labelled, target, _left_out = labelled_of(predictor, corpus, protocol, model)
     prints = fingerprints_of(labelled)
     _refuse_trained(folder, labelled, prints)
+    if not force and (folder / CALIBRATION).is_file():
+        raise ConfigError(
+            f"{folder / CALIBRATION}: expected none yet, found how certain the model is by an "
+            "earlier fit; --force replaces it"
+        )
     items = items_for(predictor.model, predictor.tokenizer, labelled, targets=[target])
     found = answered(predictor.model, items, target, unit=unit, progress=progress)
     calibration = calibration_of(
