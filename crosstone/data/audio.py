@@ -25,6 +25,8 @@ SHORTEST_SECONDS = 0.05
 SLACK_SECONDS = 0.1
 """How far an `end` rounded by its corpus may lie beyond the file."""
 BLOCK_SECONDS = 10.0
+BLOCK_VALUES = 1 << 23
+"""Of all channels, decoded at a time at most: 32 MiB."""
 HIGHEST_RATE = 384_000
 """Hz; no recorder samples faster."""
 SILENCE = 10.0 ** (SILENCE_DBFS / 20.0)
@@ -252,7 +254,7 @@ def _decoded(
     path: Path, sound: soundfile.SoundFile, first: int, last: int
 ) -> Iterator[NDArray[np.float32]]:
     """Blocks (n, channels) from sample first to last; raises where the file breaks off before."""
-    size = max(1, round(BLOCK_SECONDS * sound.samplerate))
+    size = max(1, min(round(BLOCK_SECONDS * sound.samplerate), BLOCK_VALUES // sound.channels))
     is_mp3 = sound.format == "MP3"
     at = 0 if is_mp3 else first  # after a seek an MP3 decodes to zeros for a while
     broken = False

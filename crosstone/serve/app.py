@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crosstone import __version__
-from crosstone.data.audio import AudioFault, read_header
+from crosstone.data.audio import HIGHEST_RATE, AudioFault, Header, read_header
 from crosstone.errors import AudioError, CorpusError, CrosstoneError
 from crosstone.inference.predictor import Predictor
 from crosstone.inference.recording import Recording
@@ -31,6 +31,9 @@ from crosstone.serve.uploads import Upload, received
 
 READERS = 2
 """Recordings that are decoded at a time: more would only take the model's turn."""
+
+MOST_CHANNELS = 16
+"""Of a recording that is uploaded."""
 
 PAGE = Path(__file__).parent / "page"
 _PAGE_FILES = {"": "index.html", "page.css": "page.css", "page.js": "page.js", "wav.js": "wav.js"}
@@ -64,7 +67,7 @@ def create_app(
     batcher = Batcher(predictor)
     readers = ThreadPoolExecutor(READERS, thread_name_prefix="crosstone-reader")
     rates = Rates(limits.per_minute)
-    gate = Gate(limits.waiting, "requests")
+    gate = Gate(limits.waiting, "requests", max(1, limits.waiting // 4))
     timelines = Gate(limits.timelines, "timelines")
 
     @asynccontextmanager
@@ -91,7 +94,7 @@ def create_app(
         if path.startswith("/v1/"):
             _check_token(request, token)
         if path in ("/v1/predict", "/v1/timeline"):
-            rates.take(request.client.host if request.client else "")
+            rates.take(_client_of(request))
 
     app.add_middleware(_Guard, check=check)
 
@@ -136,7 +139,7 @@ def create_app(
     @app.post("/v1/predict", openapi_extra=PREDICT, responses=REFUSALS)
     async def predict(request: Request) -> JSONResponse:
         """What the model says of one recording, of words, or of both."""
-        with gate.pass_through():
+        with gate.pass_through(_client_of(request)):
             async with received(request, limits, ("text",)) as upload:
                 loop = asyncio.get_running_loop()
                 question = await loop.run_in_executor(readers, _question, predictor, upload)
@@ -147,7 +150,7 @@ def create_app(
     async def draw(request: Request) -> JSONResponse:
         """What the model says of each segment of a long recording, and its waveform."""
         known = ("segments", "window", "hop", "smooth", *_CUE_FIELDS)
-        with gate.pass_through(), timelines.pass_through():
+        with gate.pass_through(_client_of(request)), timelines.pass_through():
             async with received(request, limits, known) as upload:
                 return JSONResponse(await run_in_threadpool(_timeline, predictor, upload, limits))
 
@@ -176,6 +179,10 @@ class _Guard:
             except Refused as refused:
                 app = _refusal(refused.status, refused.code, str(refused), refused.headers)
         await app(scope, receive, send)
+
+
+def _client_of(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _file_of(path: Path) -> Callable[[], FileResponse]:
@@ -235,11 +242,24 @@ def _check_token(request: Request, token: str | None) -> None:
         )
 
 
+def _header_of(audio: Path) -> Header:
+    """Raises AudioFault for a header that promises more than a recording of people has: a few
+    bytes of it could decode to gigabytes."""
+    header = read_header(audio)
+    if header.sampling_rate > HIGHEST_RATE or header.num_channels > MOST_CHANNELS:
+        raise AudioFault(
+            f"{audio}: expected at most {HIGHEST_RATE} Hz and {MOST_CHANNELS} channels, found "
+            f"{header.sampling_rate} Hz and {header.num_channels}; convert it, for example with "
+            "`ffmpeg -i IN -ar 48000 -ac 1 OUT.wav`"
+        )
+    return header
+
+
 def _question(predictor: Predictor, upload: Upload) -> Question:
     """The upload as it is put to the model; sentences call its file by the client's name."""
     with _called(upload):
         if upload.audio is not None:
-            read_header(upload.audio)  # what libsndfile does not open goes to no other program
+            _header_of(upload.audio)  # what libsndfile does not open goes to no other program
         return predictor.question(
             Recording(
                 id=upload.name,
@@ -259,7 +279,7 @@ def _timeline(predictor: Predictor, upload: Upload, limits: Limits) -> dict[str,
             cues.write_text(upload.fields[suffix], encoding="utf-8")
     waveform = Waveform()
     with _called(upload):
-        seconds = read_header(upload.audio).seconds
+        seconds = _header_of(upload.audio).seconds
         if seconds > limits.timeline_seconds:
             raise AudioFault(
                 f"{upload.audio}: lasts {seconds:.0f} s, expected at most "

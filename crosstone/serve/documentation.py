@@ -45,12 +45,12 @@ _ERROR = {
 _SAID = {
     401: "The server's token is missing or another.",
     403: "A page of another host asks.",
-    408: "The upload stalled.",
+    408: "The upload stalled, or was too slow.",
     413: "More bytes than the server takes.",
     415: "A body of another kind.",
     421: "Called by a name that is not this server's.",
     422: "A recording that cannot be heard or is too long, or words or fields that do not fit.",
-    429: "More requests a minute than one client may send.",
+    429: "More requests, a minute or in hand, than one client may have.",
     503: "As many requests in hand as the server takes.",
 }
 

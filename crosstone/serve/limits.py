@@ -1,7 +1,7 @@
 """What one request, one client and all of them together may ask for."""
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,13 +30,16 @@ class Limits:
     """Requests of one client."""
 
     waiting: int = 128
-    """Requests in hand at once, from their first byte to their answer."""
+    """Requests in hand at once, from their first byte to their answer; a quarter of one client."""
 
     timelines: int = 2
     """Of these, timelines."""
 
     stall_seconds: float = 20.0
     """An upload that brings no byte for so long is given up."""
+
+    upload_seconds: float = 60.0
+    """An upload is given up after this and a second more for every 64 KiB that came."""
 
 
 class Refused(Exception):
@@ -78,25 +81,40 @@ class Rates:
 
 
 class Gate:
-    """How many requests are in hand."""
+    """How many requests are in hand; of_one: how many of them may be one client's, if bounded."""
 
-    def __init__(self, limit: int, what: str) -> None:
+    def __init__(self, limit: int, what: str, of_one: int | None = None) -> None:
         self.inside = 0
-        self._limit, self._what = limit, what
+        self._limit, self._what, self._of_one = limit, what, of_one
+        self._clients: Counter[str] = Counter()
 
     @contextmanager
-    def pass_through(self) -> Iterator[None]:
-        """Be counted meanwhile; raises Refused (503) where as many as may be are inside."""
+    def pass_through(self, client: str = "") -> Iterator[None]:
+        """Be counted meanwhile; raises Refused where as many as may be are inside: 503, or 429
+        where they are this client's."""
+        again = {"Retry-After": "1"}
         if self.inside >= self._limit:
             raise Refused(
                 503,
                 "busy",
                 f"{self.inside} {self._what} are in hand, as many as this server takes; try again "
                 "in a second",
-                {"Retry-After": "1"},
+                again,
+            )
+        if self._of_one is not None and self._clients[client] >= self._of_one:
+            raise Refused(
+                429,
+                "too_many_in_hand",
+                f"expected at most {self._of_one} {self._what} of one client in hand, found more; "
+                "try again in a second",
+                again,
             )
         self.inside += 1
+        self._clients[client] += 1
         try:
             yield
         finally:
             self.inside -= 1
+            self._clients[client] -= 1
+            if not self._clients[client]:
+                del self._clients[client]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ PREFIX = "crosstone-upload-"
 
 MAX_TEXT_BYTES = 1 << 20
 """Of a field of a form, and of a JSON body."""
+
+SLOWEST = 1 << 16
+"""Bytes a second: what an upload that takes its time has to bring."""
 
 _CHUNK = 1 << 16
 
@@ -97,13 +101,22 @@ async def _body(request: Request, limits: Limits) -> AsyncIterator[bytes]:
     if promised.isdecimal() and int(promised) > most:
         raise too_large
     stream = request.stream().__aiter__()
-    so_far = 0
+    so_far, begun = 0, time.monotonic()
     while True:
+        allowed = limits.upload_seconds + so_far / SLOWEST
+        left = allowed - (time.monotonic() - begun)
         try:
-            chunk = await asyncio.wait_for(stream.__anext__(), limits.stall_seconds)
+            chunk = await asyncio.wait_for(stream.__anext__(), min(limits.stall_seconds, left))
         except StopAsyncIteration:
             return
         except asyncio.TimeoutError:
+            if left < limits.stall_seconds:
+                raise Refused(
+                    408,
+                    "slow",
+                    f"the upload was not there after {allowed:.3g} s; send it again by a faster "
+                    "way, or a smaller one",
+                ) from None
             raise Refused(
                 408,
                 "stalled",

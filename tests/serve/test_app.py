@@ -57,6 +57,8 @@ def bad_sounds() -> dict[str, tuple[bytes, str]]:
     made["long"] = (tone(61, 8000), "lasts 61.0 s, expected at most 60 s")
     made["short"] = (tone(0.01), "expected at least 0.05 s")
     made["silent"] = (file_of(np.zeros(8000)), "silent (peak below -90 dBFS)")
+    made["fast"] = (tone(0.5, 400_000), "found 400000 Hz and 1; convert it")
+    made["broad"] = (file_of(np.ones((8000, 17)) / 9), "found 16000 Hz and 17; convert it")
     nan = np.full(8000, np.nan, np.float32)
     made["nan"] = (file_of(nan, subtype="FLOAT"), "8000 of 8000 samples")
     return made
@@ -314,7 +316,7 @@ def test_answers_of_a_crowd_equal_single_ones(predictor: Predictor, places: Path
     ]
 
     async def crowd() -> tuple[list[Any], int]:
-        app = create_app(predictor)
+        app = create_app(predictor, limits=Limits(waiting=160))
         transport = httpx.ASGITransport(app=app)
         async with (
             app.router.lifespan_context(app),
@@ -412,6 +414,27 @@ def test_an_upload_that_stalls_is_408(predictor: Predictor, places: Path) -> Non
     assert sent[0]["status"] == 408
     assert json.loads(sent[1]["body"])["error"]["code"] == "stalled"
     assert not list(places.iterdir())
+
+
+def test_an_upload_that_trickles_is_408(predictor: Predictor, places: Path) -> None:
+    async def receive() -> Any:
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    sent = ask_by_hand(predictor, receive, Limits(upload_seconds=0.2))
+    assert sent[0]["status"] == 408
+    error = json.loads(sent[1]["body"])["error"]
+    assert (error["code"], "was not there after 0.2 s" in error["message"]) == ("slow", True)
+    assert not list(places.iterdir())
+
+
+def test_one_client_holds_a_quarter_of_the_places(serving: Serve) -> None:
+    with serving(waiting=4) as client, client.app.state.gate.pass_through("testclient"):
+        response = client.post("/v1/predict", json={"text": "come in"})
+        assert said(response)[:2] == (429, "too_many_in_hand")
+        assert "expected at most 1 requests of one client in hand, found more" in said(response)[2]
+    with serving(waiting=4) as client, client.app.state.gate.pass_through("another"):
+        assert client.post("/v1/predict", json={"text": "come in"}).status_code == 200
 
 
 def test_a_model_that_fails_leaves_nothing_and_goes_on(
