@@ -204,7 +204,7 @@ def test_what_host_says_does_not_change_the_path(
     async def receive() -> Any:
         return {"type": "http.request", "body": b'{"text": "come in"}', "more_body": False}
 
-    asked = {"kind": "application/json", "headers": [(b"host", host)]}
+    asked: dict[str, Any] = {"kind": "application/json", "headers": [(b"host", host)]}
     sent = ask_by_hand(predictor, receive, Limits(), token="a long secret", **asked)
     assert sent[0]["status"] == 401
     sent = ask_by_hand(predictor, receive, Limits(), hosts=("127.0.0.1", "::1"), **asked)
