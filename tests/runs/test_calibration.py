@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crosstone.data.batch import Target
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError, CrosstoneError
 from crosstone.inference import Predictor
 from crosstone.inference.calibration import CALIBRATION, Calibration
+from crosstone.inference.prediction import Prediction
+from crosstone.metrics.scaling import Method, fit_scaling
 from crosstone.runs.calibrate import calibrate
-from crosstone.runs.calibration import units_of
+from crosstone.runs.calibration import Answered, calibration_of, units_of
 from crosstone.runs.card import write_card
 from crosstone.runs.corpora import fingerprints_of
 from crosstone.runs.evaluate import evaluate
@@ -116,7 +119,9 @@ def test_the_verb_refuses_what_trained_and_evaluations_say_what_was_fitted_on(
     with pytest.raises(ConfigError, match=r"labels of \d+ of 24 utterances of noise trained it"):
         calibrate(model, Corpus.open(folder))
     (model / "model" / CALIBRATION).write_text("{}")  # a damaged one is replaced
-    calibration = calibrate(model, Corpus.open(other), method="vector")
+    with pytest.raises(ConfigError, match="expected none yet, .* --force replaces it"):
+        calibrate(model, Corpus.open(other))
+    calibration = calibrate(model, Corpus.open(other), method="vector", force=True)
     assert set(calibration.kinds) == {"audio"}
     assert len(calibration.kinds["audio"].confidence) == 40
     evaluate(model, Corpus.open(other), tmp_path / "same")
@@ -126,6 +131,47 @@ def test_the_verb_refuses_what_trained_and_evaluations_say_what_was_fitted_on(
     evaluate(model, Corpus.open(folder), tmp_path / "else")
     facts = json.loads((tmp_path / "else" / "run.json").read_text())
     assert not any("calibrated on" in note for note in facts["protocol"]["notes"])
+
+
+@pytest.mark.parametrize("method", ["temperature", "vector"])
+def test_what_is_kept_of_each_answer_is_scaled_by_a_fit_to_the_others(
+    noise_corpus: Callable[..., Path], method: Method
+) -> None:
+    """Two groups: one is right three times in four at .9, the other at .6; each has the other's."""
+    corpus, labels = Corpus.open(noise_corpus(24)), ("sad", "glad")
+    answers = [
+        Answered(
+            *(f"u{i:02d}", f"g{i // 20}", f"s{i // 10}", "audio", labels[int(i % 4 == 0)]),
+            Prediction(f"u{i:02d}", labels, probabilities={"sad": sure, "glad": 1 - sure}),
+        )
+        for i, sure in enumerate(np.repeat([0.9, 0.6], 20))
+    ]
+    target = Target("emotion", labels)
+    prints = np.arange(40)
+    made = calibration_of(answers, target, method, rule="", corpus=corpus, fingerprints=prints)
+    known = made.kinds["audio"]
+    raw = np.repeat([[0.9, 0.1], [0.6, 0.4]], 20, axis=0)
+    truth = (np.arange(40) % 4 == 0).astype(int)
+    one, other = slice(0, 20), slice(20, 40)
+    apart = np.concatenate(
+        [
+            fit_scaling(method, truth[rest], raw[rest]).apply(raw[own])
+            for own, rest in ((one, other), (other, one))
+        ]
+    )
+    np.testing.assert_allclose(known.strangeness, 1 - apart[np.arange(40), truth])
+    np.testing.assert_allclose(known.confidence, apart.max(1))
+    np.testing.assert_array_equal(known.hits, apart.argmax(1) == truth)
+    np.testing.assert_array_equal(known.speakers, np.arange(40) // 10)
+    # neither what the model says nor what the fit to all makes of it
+    full = fit_scaling(method, truth, raw)
+    assert known.scaling is not None
+    np.testing.assert_allclose(known.scaling.scale, full.scale, rtol=1e-4)
+    for fooled in (raw, full.apply(raw)):
+        assert np.abs(fooled.max(1) - known.confidence).min() > 0.005
+    if method == "temperature":  # .75 of .6 asks for more than .9 has: odds 9 ** (ln 3 / ln 1.5)
+        sharp = 9 ** (np.log(3) / np.log(1.5))
+        assert known.confidence[0] == pytest.approx(sharp / (1 + sharp), abs=1e-4)
 
 
 def test_one_group_is_judged_by_its_speakers_and_one_speaker_by_utterances(
