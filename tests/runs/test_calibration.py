@@ -119,7 +119,7 @@ def test_the_verb_refuses_what_trained_and_evaluations_say_what_was_fitted_on(
     with pytest.raises(ConfigError, match=r"labels of \d+ of 24 utterances of noise trained it"):
         calibrate(model, Corpus.open(folder))
     (model / "model" / CALIBRATION).write_text("{}")  # a damaged one is replaced
-    with pytest.raises(ConfigError, match="expected none yet, .* --force replaces it"):
+    with pytest.raises(ConfigError, match=r"expected none yet, .* --force replaces it"):
         calibrate(model, Corpus.open(other))
     calibration = calibrate(model, Corpus.open(other), method="vector", force=True)
     assert set(calibration.kinds) == {"audio"}
