@@ -177,8 +177,8 @@ class MulTModel(CrossModalModel):
         )
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Xavier's uniform weights and no biases, whatever `initializer_range` is: the code has it so
-        in its attention, here it holds everywhere."""
+        """Xavier's uniform weights and no biases, whatever `initializer_range` is: the code's
+        attention has it so, here all does."""
         if isinstance(module, nn.Linear | nn.Conv1d):
             initialization.xavier_uniform_(module.weight)
             if module.bias is not None:
