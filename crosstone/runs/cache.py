@@ -22,9 +22,10 @@ from crosstone.nn.encoders import AudioEncoder, Encoder
 from crosstone.protocols import plan_folds
 from crosstone.runs.assembly import assemble
 from crosstone.runs.corpora import open_corpus, sounds_of
+from crosstone.runs.items import make_items
 from crosstone.runs.processes import join_processes
 from crosstone.runs.recipe import Recipe
-from crosstone.runs.run import Progress, make_items
+from crosstone.runs.run import Progress
 from crosstone.runs.runset import inits_of
 from crosstone.runs.states import frozen_towers, states_made_by, tower_of
 from crosstone.sequence import Sequence

@@ -15,8 +15,8 @@ from crosstone.models.task import load_task, model_folder
 from crosstone.runs.calibration import answered, calibration_of
 from crosstone.runs.corpora import fingerprints_of
 from crosstone.runs.evaluate import labelled_of
+from crosstone.runs.items import items_for
 from crosstone.runs.provenance import stages_of_model
-from crosstone.runs.run import items_for
 
 
 def calibrate(

@@ -26,6 +26,7 @@ from crosstone.protocols import (
 )
 from crosstone.runs.corpora import fingerprints_of, words_of
 from crosstone.runs.facts import corpus_facts
+from crosstone.runs.items import items_for
 from crosstone.runs.predictions import predict_items, prediction_lines
 from crosstone.runs.provenance import (
     Stage,
@@ -34,7 +35,7 @@ from crosstone.runs.provenance import (
     stages_of_model,
 )
 from crosstone.runs.robustness import robustness
-from crosstone.runs.run import Progress, items_for, write_lines
+from crosstone.runs.run import Progress, write_lines
 from crosstone.runs.runset import run_set_of
 from crosstone.runs.verification import ask_trials
 from crosstone.scoring.score import Scores, score_predictions

@@ -19,7 +19,8 @@ from crosstone.metrics import (
     regression_scores,
     regression_statistics,
 )
-from crosstone.runs.run import Progress, items_for
+from crosstone.runs.items import items_for
+from crosstone.runs.run import Progress
 
 NUM_CLIPS = 16
 """Utterances of a corpus that a graph is checked on, from the shortest to the longest."""

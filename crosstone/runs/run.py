@@ -24,14 +24,13 @@ from crosstone.data.corpus import Corpus
 from crosstone.errors import CrosstoneError
 from crosstone.inference.prediction import kinds_of
 from crosstone.metrics import LOWER_IS_BETTER
-from crosstone.models.task import TaskModel
-from crosstone.models.towers import max_tokens
 from crosstone.protocols import Fold
 from crosstone.runs.assembly import Assembly, assemble
 from crosstone.runs.calibration import calibrate_fold
 from crosstone.runs.codes import codes_of
-from crosstone.runs.corpora import fingerprints_of, sounds_of, words_of
+from crosstone.runs.corpora import fingerprints_of, words_of
 from crosstone.runs.identity import IDENTITY, identity_of, refuse_other
+from crosstone.runs.items import make_items
 from crosstone.runs.predictions import predict_items, prediction_lines, score_items
 from crosstone.runs.probe import cross_modal_probe, set_aside
 from crosstone.runs.provenance import Stage, stage_of, write_seen
@@ -163,57 +162,11 @@ def _items(recipe: Recipe, assembly: Assembly, corpus: Corpus, progress: Progres
     return make_items(recipe, assembly, corpus, codes=codes)
 
 
-def make_items(recipe: Recipe, assembly: Assembly, corpus: Corpus, **options: Any) -> Items:
-    """The items of a corpus as an assembled model takes them."""
-    own = {
-        "targets": [assembly.target] if assembly.target is not None else [],
-        "cache_mib": recipe.data.cache_mib,
-        "states": assembly.states,
-        "sounds": sounds_of(corpus) if "audio" in assembly.states else None,
-    }
-    return items_for(
-        assembly.model,
-        assembly.tokenizer,
-        corpus,
-        max_seconds=recipe.data.max_seconds,
-        **{**own, **options},
-    )
-
-
 def _side_items(recipe: Recipe, assembly: Assembly, corpus: Corpus) -> Items:
     """The items of a side that tests or validates; without targets where they are asked about
     pairs, since their speakers are none of those that train."""
     asks_pairs = recipe.protocol is not None and recipe.protocol.task == "verification"
     return make_items(recipe, assembly, corpus, **({"targets": []} if asks_pairs else {}))
-
-
-def items_for(
-    model: TaskModel, tokenizer: Any, corpus: Corpus, *, max_seconds: float = 60.0, **options: Any
-) -> Items:
-    """The items of a corpus in the modalities, at the rate and of the lengths a model takes."""
-    backbone = model.backbone
-    text = backbone.config.text_config
-    items = Items(
-        corpus,
-        tokenizer=tokenizer,
-        max_tokens=max_tokens(text) if text is not None else 0,
-        hears=backbone.hears,
-        sampling_rate=backbone.config.sampling_rate,
-        max_seconds=min(max_seconds, backbone.max_seconds or max_seconds),
-        hear_seconds=model.config.hear_seconds,
-        cut_texts=model.config.cut_texts,
-        **options,
-    )
-    heard = getattr(backbone.config.audio_config, "heard_seconds", None)
-    if backbone.hears and heard is not None:
-        count = int((np.nan_to_num(corpus.durations) >= heard).sum())
-        if count:
-            said = "%s: %d of %d recordings lose their end, as the speech encoder takes %.1f s"
-            _LOG.warning(said, corpus.name, count, len(corpus), heard)
-    for what, count in items.num_cut.items():
-        if count:
-            _LOG.warning("%s: %d of %d %s lose their end", corpus.name, count, len(corpus), what)
-    return items
 
 
 def _calibrating_items(

@@ -1,8 +1,6 @@
 """The routes: predict, timeline, health, and the page."""
 
 import asyncio
-import hmac
-import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -25,6 +23,7 @@ from crosstone.inference.recording import Recording
 from crosstone.inference.timeline import Cut, Waveform, timeline
 from crosstone.inference.windows import Question
 from crosstone.serve.batching import Batcher
+from crosstone.serve.checks import check_host, check_origin, check_token
 from crosstone.serve.documentation import PREDICT, REFUSALS, TIMELINE
 from crosstone.serve.limits import Gate, Limits, Rates, Refused
 from crosstone.serve.uploads import Upload, received
@@ -46,8 +45,6 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 _CUE_FIELDS = ("srt", "vtt")
-_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::\d*)?")
-"""What Host may be: an address or a name, and a port."""
 
 
 def create_app(
@@ -89,10 +86,10 @@ def create_app(
 
     def check(request: Request) -> None:
         path = request.scope["path"]  # which is routed; the address of request.url has Host in it
-        _check_host(request, hosts)
-        _check_origin(request)
+        check_host(request, hosts)
+        check_origin(request)
         if path.startswith("/v1/"):
-            _check_token(request, token)
+            check_token(request, token)
         if path in ("/v1/predict", "/v1/timeline"):
             rates.take(_client_of(request))
 
@@ -199,47 +196,6 @@ def _code_of(error: CrosstoneError) -> str:
     if isinstance(error, AudioError):
         return "unreadable"
     return "bad_words" if isinstance(error, CorpusError) else "unanswerable"
-
-
-def _check_host(request: Request, hosts: tuple[str, ...] | None) -> None:
-    named = _HOST.fullmatch(request.headers.get("host", ""))
-    name = (named[1] or named[2]).lower() if named else ""
-    if hosts is not None and name not in hosts:
-        raise Refused(
-            421,
-            "other_host",
-            f"expected to be called as {' or '.join(hosts)}, found '{name}'; start with --host and "
-            "--token to be called otherwise",
-        )
-
-
-def _check_origin(request: Request) -> None:
-    """A page of another host may show its person's browser a form, and never post it here."""
-    origin = request.headers.get("origin")
-    if request.method != "POST" or origin is None:
-        return
-    host = request.headers.get("host", "")
-    if origin.partition("://")[2].lower() != host.lower():
-        raise Refused(
-            403,
-            "other_origin",
-            f"expected a request of a page of {host or 'this server'}, found one of {origin}; ask "
-            "from the server's own page, or from a program",
-        )
-
-
-def _check_token(request: Request, token: str | None) -> None:
-    if token is None:
-        return
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.encode()):
-        raise Refused(
-            401,
-            "no_token",
-            "expected the server's token (Authorization: Bearer …), found "
-            f"{'another' if given else 'none'}",
-            {"WWW-Authenticate": "Bearer"},
-        )
 
 
 def _header_of(audio: Path) -> Header:

@@ -21,8 +21,8 @@ from crosstone.nn.encoders import AudioEncoder, TextEncoder
 from crosstone.runs.assembly import assemble
 from crosstone.runs.cache import CachePlan, fill_cache, plan_cache
 from crosstone.runs.codes import codes_of, make_codebook
+from crosstone.runs.items import make_items
 from crosstone.runs.recipe import Recipe, load_recipe
-from crosstone.runs.run import make_items
 from crosstone.runs.runset import run
 
 WORDS = ["a good day", "a bad night"]

@@ -12,8 +12,8 @@ from crosstone.data.corpus import Corpus
 from crosstone.models.ctal import PUBLISHED
 from crosstone.objectives import MaskedFrames
 from crosstone.runs.assembly import assemble
+from crosstone.runs.items import make_items
 from crosstone.runs.recipe import load_recipe
-from crosstone.runs.run import make_items
 
 SMALL = ["model.vocab_size=280", "data.split=null"]
 NO_TOWERS = ["model.audio_encoder=null", "model.text_encoder=null", "protocol.split=null"]

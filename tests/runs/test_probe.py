@@ -11,9 +11,9 @@ from crosstone.data.corpus import Corpus
 from crosstone.models.task import TaskModel
 from crosstone.runs.assembly import assemble
 from crosstone.runs.codes import codes_of, make_codebook
+from crosstone.runs.items import make_items
 from crosstone.runs.probe import _others, cross_modal_probe, set_aside
 from crosstone.runs.recipe import load_recipe
-from crosstone.runs.run import make_items
 from crosstone.sequence import Sequence as Padded
 
 

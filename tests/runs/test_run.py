@@ -10,8 +10,8 @@ from crosstone.data.corpus import Corpus
 from crosstone.models import JBLSConfig, JBLSModel
 from crosstone.models.task import build_task, read_task_config
 from crosstone.nn.speechbert import tiny_speechbert
+from crosstone.runs.items import items_for
 from crosstone.runs.recipe import load_recipe
-from crosstone.runs.run import items_for
 from crosstone.runs.runset import run
 
 TINY = ["model.family=text", "model.text_encoder=roberta-tiny", "model.vocab_size=280"]
