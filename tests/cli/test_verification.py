@@ -11,6 +11,7 @@ import soundfile
 
 from crosstone.data.corpus import Corpus
 from crosstone.metrics import eer, ge2e_eer, min_dcf
+from crosstone.models import FAMILIES
 from crosstone.models.task import load_task
 from crosstone.scoring.embeddings import read_embeddings
 
@@ -199,3 +200,28 @@ def test_a_test_speaker_who_trains_is_named(crosstone: Any, release: Path, tmp_p
     done = crosstone(*asked, *TINY, *HEARS, "--out", tmp_path / "run")
     assert done.code == 2
     assert "the folds leak: 1 speaker (72) stands in train and test of fold 0" in done.err
+
+
+@pytest.mark.parametrize("name", [n for n, f in FAMILIES.items() if f.hears and n != "cmt"])
+def test_every_family_that_hears_is_asked_about_pairs(
+    crosstone: Any, release: Path, tmp_path: Path, name: str
+) -> None:
+    """What it pools is the speaker's vector; that it learns is shown above, for two of them."""
+    corpus, family = tmp_path / "corpus", FAMILIES[name]
+    done = crosstone("prepare", "librispeech", release, "--out", corpus)
+    assert done.code == 0, done.err
+    parts = (
+        *(f"model.family={name}", f"model.config={json.dumps(dict(family.small))}"),
+        f"model.audio_encoder={family.audio_tower}",
+        f"model.text_encoder={family.text_tower if family.reads else 'null'}",
+    )
+    short = ("training.epochs=null", "training.steps=2", "model.vocab_size=300")
+    asked = ("finetune", "cmt-base-verification", f"data.corpus={corpus}", *TINY, *parts, *short)
+    done = crosstone(*asked, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    found = scores(tmp_path / "run")["metrics"]["eer"]["value"]
+    assert 0 <= found <= 1
+    kept = read_embeddings(tmp_path / "run" / "fold-0-seed-0" / "embeddings.npz")
+    model = load_task(tmp_path / "run" / "fold-0-seed-0" / "model")
+    assert kept.vectors.shape == (36, model.backbone.pooled_width)
+    assert len(lines(tmp_path / "run" / "predictions.jsonl")) == 180
