@@ -125,7 +125,7 @@ def test_concordance_on_a_scale(
     class Several:
         num_processes = 2
 
-    monkeypatch.setattr("crosstone.runs.assembly.PartialState", Several)
+    monkeypatch.setattr("crosstone.runs.objectives.PartialState", Several)
     with pytest.raises(ConfigError, match="expects one process, found 2; start one, or choose mse"):
         finetune(voted, tmp_path / "other", *asked)
 
