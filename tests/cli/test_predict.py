@@ -231,7 +231,10 @@ def test_timelines_with_words(crosstone: Any, reader: Path, tmp_path: Path) -> N
         (("calls/*.aif",), "calls/*.aif: expected recordings"),
         (("calls/calm.flac", "--asr", "nosuchprogram {audio}"), "no such command: nosuchprogram"),
         (("calls/calm.flac", "--segments", "transcript"), "expected a .srt or .vtt beside"),
-        (("calls/calm.flac", "--segments", "fixed", "--hop", "9"), "expected 0.05 <= hop <= window"),
+        (
+            ("calls/calm.flac", "--segments", "fixed", "--hop", "9"),
+            "expected 0.05 <= hop <= window",
+        ),
         (("m.csv",), "m.csv: expected a table as a CSV or JSONL file, cannot read it"),
     ],
 )
