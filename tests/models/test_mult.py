@@ -249,3 +249,20 @@ def test_what_cannot_be_is_refused(tiny_configs: dict[str, Any]) -> None:
     ):
         with pytest.raises(Exception, match=said):
             MulTConfig(**tiny_configs, **fields)
+
+
+def test_words_are_dropped_before_their_convolution() -> None:
+    """The text alone, as in the code."""
+    torch.manual_seed(0)
+    model = MulTModel(MulTConfig(audio_features=6, text_features=6, width=8, embed_dropout=0.5))
+    seen: dict[str, Tensor] = {}
+    for name in ("text", "audio"):
+        projection = getattr(model, f"{name}_projection")
+        projection.register_forward_pre_hook(
+            lambda _module, given, name=name: seen.update({name: given[0]})
+        )
+    whole = torch.ones(2, 9, dtype=torch.bool)
+    features = torch.rand(2, 9, 6) + 1
+    model.train()(audio=features, audio_mask=whole, text=features, text_mask=whole)
+    assert 0.3 < float((seen["text"] == 0).float().mean()) < 0.7
+    assert (seen["audio"] != 0).all()
