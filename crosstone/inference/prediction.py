@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from crosstone.data.batch import Items
 from crosstone.inference.calibration import UNSURE
+from crosstone.models.task import HeadSpec
 
 
 @dataclass(frozen=True)
@@ -82,3 +85,26 @@ def kinds_of(items: Items) -> list[str]:
 def kind_of(has_audio: bool, has_text: bool) -> str:
     """What an utterance is of: audio, text, audio+text, or "" for neither."""
     return "+".join(n for n, has in (("audio", has_audio), ("text", has_text)) if has)
+
+
+def answers_of(logits: Tensor, spec: HeadSpec) -> list[dict[str, Any]]:
+    """Fields of each prediction that a head's logits (B, …) make.
+
+    Of two-way heads, probabilities over the classes are the softmax of the log odds that it is
+    of each: the head that says so loudest is the label.
+    """
+    labels = spec.labels
+    if not labels:
+        return [{"value": value} for value in logits.tolist()]
+    is_each = spec.kind == "one_vs_rest"
+    if is_each:
+        pairs = logits.reshape(len(logits), -1, 2)
+        logits = pairs[..., 1] - pairs[..., 0]
+    answers = [
+        {"probabilities": dict(zip(labels, row, strict=True))}
+        for row in logits.softmax(-1).tolist()
+    ]
+    if is_each:
+        for answer, row in zip(answers, logits.sigmoid().tolist(), strict=True):
+            answer["heads"] = dict(zip(labels, row, strict=True))
+    return answers

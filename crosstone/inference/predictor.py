@@ -12,13 +12,21 @@ from torch import Tensor
 from crosstone.data.audio import AudioFault
 from crosstone.data.batch import Batch, Item, Items, collate
 from crosstone.data.item_view import ItemView
-from crosstone.data.text import is_unicode, load_tokenizer, shortened, tokenise
-from crosstone.errors import CorpusError, CrosstoneError
+from crosstone.data.text import load_tokenizer, shortened, tokenise
+from crosstone.errors import CrosstoneError
 from crosstone.inference.calibration import Calibration, Promises
 from crosstone.inference.hub import fetched
-from crosstone.inference.prediction import Prediction, kind_of
+from crosstone.inference.prediction import Prediction, answers_of, kind_of
 from crosstone.inference.recogniser import Recogniser
-from crosstone.inference.recording import Asked, Recording, Refusal, as_recording, read_recording
+from crosstone.inference.recording import (
+    Asked,
+    Recording,
+    Refusal,
+    as_recording,
+    given,
+    read_recording,
+    words_of,
+)
 from crosstone.inference.windows import Question, answered
 from crosstone.models.task import TaskModel, load_task, model_folder
 from crosstone.models.towers import max_tokens
@@ -114,7 +122,7 @@ class Predictor:
         Raises AudioError for what cannot be heard, CrosstoneError where the model was not trained
         to answer from what is given.
         """
-        question = self.question(_given(audio, text, sampling_rate))
+        question = self.question(given(audio, text, sampling_rate))
         found: Prediction = next(answered([question], self.answers, batch_size=1))
         return found
 
@@ -157,7 +165,7 @@ class Predictor:
         said = text if text is not None else " ".join(cue.text for cue in cues) or None
         return explain(
             self,
-            _given(audio, said, sampling_rate),
+            given(audio, said, sampling_rate),
             label=label,
             cues=cues,
             attention=attention,
@@ -221,7 +229,7 @@ class Predictor:
         Raises AudioError for what cannot be heard, CorpusError for a text that is too long or no
         Unicode, CrosstoneError where the model was not trained to answer from what is given.
         """
-        text = _words_of(recording)
+        text = words_of(recording)
         source = recording.text_source
         asks = recogniser is not None and self.reads and text is None
         samples = None
@@ -318,57 +326,6 @@ class Predictor:
                 **self.promises.kept(kind, answer),
             )
             for identity, kind, answer in zip(
-                batch.ids, kinds, self._answers_of(logits), strict=True
+                batch.ids, kinds, answers_of(logits, self.spec), strict=True
             )
         ]
-
-    def _answers_of(self, logits: Tensor) -> list[dict[str, Any]]:
-        """Fields of each prediction.
-
-        Of two-way heads, probabilities over the classes are the softmax of the log odds that it is
-        of each: the head that says so loudest is the label.
-        """
-        labels = self.spec.labels
-        if not labels:
-            return [{"value": value} for value in logits.tolist()]
-        is_each = self.spec.kind == "one_vs_rest"
-        if is_each:
-            pairs = logits.reshape(len(logits), -1, 2)
-            logits = pairs[..., 1] - pairs[..., 0]
-        answers = [
-            {"probabilities": dict(zip(labels, row, strict=True))}
-            for row in logits.softmax(-1).tolist()
-        ]
-        if is_each:
-            for answer, row in zip(answers, logits.sigmoid().tolist(), strict=True):
-                answer["heads"] = dict(zip(labels, row, strict=True))
-        return answers
-
-
-def _words_of(recording: Recording) -> str | None:
-    text: object = recording.text
-    if text is None:
-        return None
-    if not isinstance(text, str):
-        raise CorpusError(
-            f"{recording.id}: text: expected what is said as a string, found "
-            f"{type(text).__name__}; give the words"
-        )
-    if not is_unicode(text):
-        raise CorpusError(
-            f"{recording.id}: the text is not Unicode text (lone surrogates); decode its source "
-            "as UTF-8"
-        )
-    return " ".join(text.split()) or None
-
-
-def _given(
-    audio: Path | str | NDArray[Any] | None, text: str | None, sampling_rate: int | None
-) -> Recording:
-    return Recording(
-        id=Path(audio).name if isinstance(audio, (str, Path)) else "utterance",
-        audio=Path(audio) if isinstance(audio, str) else audio,
-        sampling_rate=sampling_rate,
-        text=text,
-        text_source="given",
-    )

@@ -24,7 +24,8 @@ from crosstone.data.audio import (
     read_audio,
     read_header,
 )
-from crosstone.errors import AudioError, CrosstoneError
+from crosstone.data.text import is_unicode
+from crosstone.errors import AudioError, CorpusError, CrosstoneError
 
 Samples = NDArray[np.float32]
 
@@ -228,3 +229,34 @@ def _decode(program: str, path: Path, wav: Path) -> None:
             f"({said[-1] if said else f'exit code {done.returncode}'}); fetch it again",
             "not-audio",
         )
+
+
+def words_of(recording: Recording) -> str | None:
+    """What is said, blanks evened out; CorpusError where that is no text."""
+    text: object = recording.text
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise CorpusError(
+            f"{recording.id}: text: expected what is said as a string, found "
+            f"{type(text).__name__}; give the words"
+        )
+    if not is_unicode(text):
+        raise CorpusError(
+            f"{recording.id}: the text is not Unicode text (lone surrogates); decode its source "
+            "as UTF-8"
+        )
+    return " ".join(text.split()) or None
+
+
+def given(
+    audio: Path | str | NDArray[Any] | None, text: str | None, sampling_rate: int | None
+) -> Recording:
+    """What was given in one call, as a recording."""
+    return Recording(
+        id=Path(audio).name if isinstance(audio, (str, Path)) else "utterance",
+        audio=Path(audio) if isinstance(audio, str) else audio,
+        sampling_rate=sampling_rate,
+        text=text,
+        text_source="given",
+    )

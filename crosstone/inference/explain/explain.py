@@ -42,7 +42,7 @@ from crosstone.inference.explain.quantity import (
     quantity_of,
 )
 from crosstone.inference.explain.randomised import rank_correlation, shuffled
-from crosstone.inference.explain.words import Word, token_mask
+from crosstone.inference.explain.words import Word, mask_token_of, token_mask
 from crosstone.inference.recording import Recording
 from crosstone.inference.transcripts import Cue
 from crosstone.models.task import TaskModel
@@ -119,7 +119,7 @@ class _Task:
         self.size = batch_size_of(item, self.rate)
         self.num_stretches = len(edges) - 1
         self.tokens = token_mask(words, 0 if item.text is None else len(item.text))
-        self.mask_token = _mask_token(predictor.tokenizer)
+        self.mask_token = mask_token_of(predictor.tokenizer)
         knows = knows_mask_token(predictor.model)
         self.without: Without = settings.words or ("mask" if knows else "leave-out")
         self.occluder = Occluder(
@@ -331,16 +331,6 @@ class _Task:
             },
         }
         return said
-
-
-def _mask_token(tokenizer: Any) -> tuple[int, str]:
-    """Number and name of what stands for a masked word: the mask token, of a tokenizer without one
-    that of padding."""
-    if tokenizer is None:
-        return 0, ""
-    if tokenizer.mask_token_id is not None:
-        return int(tokenizer.mask_token_id), str(tokenizer.mask_token)
-    return int(tokenizer.pad_token_id), str(tokenizer.pad_token)
 
 
 def _completeness(gradients: Gradients) -> Completeness:

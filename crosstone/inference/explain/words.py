@@ -97,3 +97,13 @@ def token_mask(words: Sequence[Word], num_tokens: int) -> Mask:
     for row, word in zip(mask, words, strict=True):
         row[list(word.tokens)] = True
     return mask
+
+
+def mask_token_of(tokenizer: Any) -> tuple[int, str]:
+    """Number and name of what stands for a masked word: the mask token, of a tokenizer without one
+    that of padding."""
+    if tokenizer is None:
+        return 0, ""
+    if tokenizer.mask_token_id is not None:
+        return int(tokenizer.mask_token_id), str(tokenizer.mask_token)
+    return int(tokenizer.pad_token_id), str(tokenizer.pad_token)
