@@ -22,7 +22,8 @@ ALLOWED = {
     "scoring": {"metrics"},
     "reports": {"scoring", "protocols"},
     "runs": {"training", "inference", "protocols", "reports"},
-    "cli": {"runs", "serve"},
+    "studies": {"runs"},
+    "cli": {"studies", "serve"},
 }
 """What each room may import besides itself; what those may import, it may too."""
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,13 +15,17 @@ from typing import Any
 import torch
 
 from crosstone.runs.recipe import Recipe
+from crosstone.runs.run import Progress
 from crosstone.runs.runset import run
 from crosstone.training import peak_memory_mib
+
+Work = Callable[[Progress], Path]
+"""What a process of a pool does: told where to say how far it is, it gives the folder it fills."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """A run set that a pool has filled, and what it took."""
+    """A folder that a pool has filled, and what it took."""
 
     folder: Path
     seconds: float
@@ -59,7 +64,11 @@ class RunPool:
 
     def submit(self, recipe: Recipe, out: Path) -> "Future[Done]":
         """Queue one run set; its error is raised by the future's result."""
-        return self._pool.submit(_fill, recipe, out)
+        return self.call(partial(_fill, recipe, out))
+
+    def call(self, work: Work) -> "Future[Done]":
+        """Queue any work that a process can be sent; its error is raised by the future's result."""
+        return self._pool.submit(_do, work)
 
     def _pass_on(self) -> None:
         while (message := self._messages.get()) is not None:
@@ -84,7 +93,11 @@ def _begin(messages: Any, threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def _fill(recipe: Recipe, out: Path) -> Done:
+def _fill(recipe: Recipe, out: Path, progress: Progress) -> Path:
+    return run(recipe, out, progress=progress)
+
+
+def _do(work: Work) -> Done:
     begun = time.monotonic()
-    run(recipe, out, progress=_TELL)
-    return Done(out, time.monotonic() - begun, os.getpid(), peak_memory_mib() or 0.0)
+    folder = work(_TELL)
+    return Done(folder, time.monotonic() - begun, os.getpid(), peak_memory_mib() or 0.0)

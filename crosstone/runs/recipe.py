@@ -15,6 +15,8 @@ from crosstone.training import OptimSpec, TrainingSpec
 Stage = Literal["pretrain", "adapt", "finetune"]
 RECIPES = Path(__file__).parent.parent / "recipes"
 """The shipped recipes."""
+RECIPE = "recipe.yaml"
+"""File of a run, and of a run set: the resolved recipe that began it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,8 @@ class DataSpec:
     """adapt: also hear and read the test groups, without labels; every table then says so."""
 
     cache_mib: int = 1024
-    """Decoded audio kept in memory."""
+    """Decoded audio that a training process keeps in memory, shared out among its workers where it
+    has some; for a side that validates or tests as much again."""
 
     encoder_cache: str | None = None
     """Folder that `crosstone cache` filled: the states of frozen encoders are read from it, so that
@@ -246,12 +249,19 @@ def load_recipe(
     it or over it hold. Raises ConfigError that lists every unknown key, missing key and wrong
     value, and for an unknown protocol the nearest names.
     """
+    return build(Recipe, recipe_tree(name, overrides, over=over), str(name))
+
+
+def recipe_tree(
+    name: str | Path, overrides: Sequence[str] = (), *, over: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What `load_recipe` reads, before defaults are filled in and types are looked at."""
     path = find_recipe(str(name), Path())
     tree = _lay(resolve_extends(path, find_recipe, _lay), over or {})
     tree = apply_overrides(tree, overrides, _lay)
     if known := _protocol_name(tree):
         tree["protocol"] = merge(to_tree(named_protocol(known)), tree["protocol"])
-    return build(Recipe, tree, str(name))
+    return tree
 
 
 def _lay(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

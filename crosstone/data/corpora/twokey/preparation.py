@@ -1,5 +1,6 @@
 """The corpus `twokey`, made on the spot."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ def prepare(
     out: Path | str,
     *,
     law: str = "interplay",
+    blur: float | None = None,
     seed: int = 0,
     labelled: int = 3000,
     unlabelled: int = 2400,
@@ -31,7 +33,8 @@ def prepare(
 
     Splits: `labelled` (emotion, sentiment in [-3, 3]; groups session-1 to session-5), `unlabelled`
     (other voices, other sentences), `text` (sentences that nobody says). The labels valence_key
-    and delivery_key are there to diagnose with: to train on them is to cheat. extras["ceilings"]:
+    and delivery_key are there to diagnose with: to train on them is to cheat. blur: the share
+    of utterances in which a key is blurred (`Law.blur`); None is the law's own. extras["ceilings"]:
     the best accuracy of five kinds of listener (`ceilings.ceilings`). The same options give the
     same table; the recordings are as alike as the synthesiser makes them. jobs and progress:
     `speech.synthesise_lines`. Raises CrosstoneError without the demo extra, CorpusError for
@@ -40,6 +43,9 @@ def prepare(
     version = require_engine()
     if law not in LAWS:
         raise CorpusError(f"twokey: expected law to be one of {', '.join(LAWS)}, found '{law}'")
+    if blur is not None and not 0 <= blur <= 1:
+        raise CorpusError(f"twokey: expected blur to be a share from 0 to 1, found {blur}")
+    chosen = LAWS[law] if blur is None else replace(LAWS[law], blur=blur)
     counts = {
         "labelled": labelled,
         "unlabelled": unlabelled,
@@ -47,7 +53,7 @@ def prepare(
         "speakers": speakers,
         "unlabelled_speakers": unlabelled_speakers,
     }
-    script = write_script(LAWS[law], seed=seed, **counts)
+    script = write_script(chosen, seed=seed, **counts)
     out = Path(out)
     lines = [entry.line for entry in script if entry.line is not None]
     recordings = iter(synthesise_lines(lines, out, jobs=jobs, progress=progress))
@@ -65,7 +71,7 @@ def prepare(
             licence="sentences and labels Apache-2.0; spoken by eSpeak NG, a GPL-3.0 program",
         ),
         utterances=utterances,
-        extras={"seed": seed, "counts": counts, **describe_law(LAWS[law])},
+        extras={"seed": seed, "counts": counts, **describe_law(chosen)},
     )
 
 

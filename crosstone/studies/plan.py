@@ -1,0 +1,94 @@
+"""A study on a ground: its steps in order, each once, and which of them each system is."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crosstone.errors import ConfigError
+from crosstone.studies.ground import Ground
+from crosstone.studies.steps import Given, Measured, Step, Trained
+from crosstone.studies.study import Study, System
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study does."""
+
+    study: Study
+    ground: Ground
+    seeds: tuple[int, ...]
+    trained: Mapping[str, tuple[Trained, ...]]
+    """Name of a system → its run sets, a seed each."""
+    measured: Mapping[str, tuple[Measured, ...]]
+    """Name of a system → what is measured of them."""
+    left_out: Mapping[str, str]
+    """Name of a system → why it is not trained on this ground."""
+
+    @property
+    def systems(self) -> tuple[System, ...]:
+        """Those that are trained."""
+        return tuple(system for system in self.study.systems if system.name in self.trained)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Every step once, after all that it needs."""
+        last: list[Step] = [step for steps in self.trained.values() for step in steps]
+        last += [step for steps in self.measured.values() for step in steps]
+        return ordered(last)
+
+    def levels(self) -> list[tuple[Step, ...]]:
+        """The steps in waves: those of a wave need only what earlier waves do."""
+        depth: dict[str, int] = {}
+        for step in self.steps:
+            depth[step.key] = 1 + max(
+                (depth[need.key] for need in step.needs if need.key in depth), default=-1
+            )
+        waves = range(max(depth.values(), default=-1) + 1)
+        return [tuple(s for s in self.steps if depth[s.key] == wave) for wave in waves]
+
+
+def plan_study(study: Study, ground: Ground, seeds: Sequence[int]) -> Plan:
+    """Every run of a study; ConfigError where the ground can train none of its systems."""
+    left_out = {s.name: why for s in study.systems if (why := ground.lacks(s))}
+    systems = [system for system in study.systems if system.name not in left_out]
+    if not systems:
+        said = "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        raise ConfigError(f"study {study.name}: nothing of it can be trained here ({said})")
+    trained = {
+        system.name: tuple(ground.finetuned(study, system, seed) for seed in seeds)
+        for system in systems
+    }
+    measured = {
+        name: tuple(
+            Measured(f"{kind} of {step.title}", kind, step)
+            for kind in study.measures
+            for step in steps
+        )
+        for name, steps in trained.items()
+    }
+    return Plan(study, ground, tuple(seeds), trained, measured, left_out)
+
+
+def ordered(last: Iterable[Step]) -> tuple[Step, ...]:
+    """Steps and all that they need, each once, needs first; corpora that are given left out."""
+    found: dict[str, Step] = {}
+
+    def visit(step: Step) -> None:
+        if step.key in found or isinstance(step, Given):
+            return
+        for need in step.needs:
+            visit(need)
+        found[step.key] = step
+
+    for step in last:
+        visit(step)
+    return tuple(found.values())
+
+
+def is_done(step: Step, root: Path) -> bool:
+    """Whether a step has left all that it leaves."""
+    return isinstance(step, Given) or (step.folder(root) / DONE).is_file()
+
+
+DONE = "step.json"
+"""File that a step leaves last."""

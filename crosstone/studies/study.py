@@ -1,0 +1,127 @@
+"""What a study is: the systems it trains, what it measures of them, and the claims it tries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from crosstone.errors import ConfigError
+
+Start = Literal["fresh", "pretrained", "adapted"]
+Where = Literal["text", "table", "figure", "ours"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """One line of a table: a family, what it starts from, and what it is trained on."""
+
+    name: str
+    """Unlike that of any other system of the study."""
+
+    family: str = "cmt"
+    """A name that `crosstone models` lists."""
+
+    size: Literal["base", "large", "ablation"] = "base"
+    """Of the family's two sizes, or that of its paper's ablations; a small ground may take a
+    smaller one for those."""
+
+    start: Start = "fresh"
+    """From the encoders alone, from cross-modal pretraining, or from adaptation after it."""
+
+    share: float = 1.0
+    """Share of the training labels that it sees."""
+
+    corpus: Mapping[str, str] = field(default_factory=dict)
+    """Options of a corpus that is made on the spot, where it is not the study's own."""
+
+    finetuning: tuple[str, ...] = ()
+    """Overrides of its fine-tuning."""
+
+    pretraining: tuple[str, ...] = ()
+    """Overrides of its pretraining, and of its adaptation."""
+
+    tuned: bool = True
+    """Whether `--budget` tunes it."""
+
+    factors: Mapping[str, float | str] = field(default_factory=dict)
+    """Where it stands in the study's figure: the place on the axis, and the line it is part of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A sentence that a study tries: `first` is better than each of `over`, by more than `by`."""
+
+    sentence: str
+    source: str
+    """Paper with its table, figure or section; of ours, what it is asked for."""
+
+    where: Where
+    """A paper's text and its table are separate claims."""
+
+    first: str
+    over: tuple[str, ...]
+    """Names of systems; several: first is better than every one of them."""
+
+    metric: str = ""
+    """By default the protocol's headline."""
+
+    by: float = 0.0
+    """More than so much, in units of the metric; below 0: not worse than by so much."""
+
+    theirs: str = ""
+    """What the paper prints of it, on its own corpus."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A figure of scores over a factor of the systems."""
+
+    caption: str
+    x: str
+    """The factor on the axis; its values are numbers."""
+
+    axis: str
+    """What the axis says."""
+
+    line: str = ""
+    """The factor that parts the lines; empty: one line."""
+
+    panel: str = ""
+    """The factor that parts the panels; empty: one panel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A table or figure of a paper, or a question of ours, as a grid of runs."""
+
+    name: str
+    shows: str
+    """One sentence."""
+
+    source: str
+    """Tables and figures that it regenerates; `ours` where there are none."""
+
+    systems: tuple[System, ...]
+    claims: tuple[Claim, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
+    measures: tuple[str, ...] = ()
+    """What is measured of every trained system, by name of `MEASURES`."""
+
+    protocol: tuple[str, ...] = ()
+    """Overrides of the protocol of every system."""
+
+    def __post_init__(self) -> None:
+        names = [system.name for system in self.systems]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        faults = [f"system '{name}' stands twice" for name in twice]
+        faults += [
+            f"claim '{claim.sentence}': no system '{name}'"
+            for claim in self.claims
+            for name in (claim.first, *claim.over)
+            if name not in names
+        ]
+        for drawing in self.drawings:
+            wanted = [f for f in (drawing.x, drawing.line, drawing.panel) if f]
+            if not any(all(f in system.factors for f in wanted) for system in self.systems):
+                faults.append(f"drawing over '{drawing.x}': no system has {' and '.join(wanted)}")
+        if faults:
+            raise ConfigError(f"study {self.name}: {'; '.join(faults)}")
