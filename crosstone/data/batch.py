@@ -1,5 +1,6 @@
 """From utterances to a batch of tensors."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -264,19 +265,32 @@ class Items:
         """(N,) what tells each item's samples or tokens from others; 0 where it has none."""
         return self._keys[modality]
 
-    def _refuse_missing(self) -> None:
-        counts = []
+    def lacking(self, states: Mapping[str, StateStore]) -> dict[str, str]:
+        """By modality, how many of the items' recordings or texts have no states, in words."""
+        found = {}
         for modality, what in (("audio", "recordings"), ("text", "texts")):
-            if (store := self._states.get(modality)) is not None:
+            if (store := states.get(modality)) is not None:
                 there = self._keys[modality] != 0
-                lacking = int((there & ~store.holds(self._keys[modality])).sum())
-                counts += [f"{lacking} of {int(there.sum())} {what}"] if lacking else []
-        if counts:
+                missing = int((there & ~store.holds(self._keys[modality])).sum())
+                if missing:
+                    found[modality] = f"{missing} of {int(there.sum())} {what}"
+        return found
+
+    def reading(self, states: Mapping[str, StateStore]) -> "Items":
+        """The same items with what an encoder made before, by modality, in the place of what it
+        takes; raises CorpusError where some of it is not there."""
+        items = copy.copy(self)
+        items._states = dict(states)
+        items._refuse_missing()
+        return items
+
+    def _refuse_missing(self) -> None:
+        if counts := self.lacking(self._states):
             folder = next(iter(self._states.values())).folder.parent
             raise CorpusError(
-                f"{self.corpus.name}: {folder} lacks the states of {' and '.join(counts)}; make "
-                "them with `crosstone cache` and this recipe's name and overrides, or train with "
-                "data.encoder_cache=null"
+                f"{self.corpus.name}: {folder} lacks the states of {' and '.join(counts.values())};"
+                " make them with `crosstone cache` and this recipe's name and overrides, or train "
+                "with data.encoder_cache=null"
             )
 
     def _heard_seconds(self) -> NDArray[np.float32]:

@@ -6,6 +6,8 @@ Arrays in, arrays out: running an encoder over a corpus is the work of runs.
 import hashlib
 import json
 import os
+import platform
+import time
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +26,13 @@ States = NDArray[np.floating[Any]]
 SHARD_BYTES = 128 * 2**20
 """A shard is written when its states take this much."""
 
+ABANDONED = 3600.0
+"""Seconds after which nobody writes any more to a shard that was not finished."""
+
 _INDEX = ("keys", "offsets", "checksums")
+_NAMES = {"float16": "F16", "float32": "F32"}
+"""What safetensors calls a type."""
+
 _REMEDY = "delete the file and run crosstone cache again, which makes only what is missing"
 
 
@@ -38,6 +46,35 @@ def store_folder(root: Path, made_by: Mapping[str, Any]) -> Path:
     """Where the states lie that were made so."""
     digest = hashlib.sha256(_line(made_by).encode()).hexdigest()[:16]
     return root / f"{made_by['modality']}-{digest}"
+
+
+def clear_abandoned(root: Path) -> None:
+    """Remove what writers that were killed had begun, never what another one is writing."""
+    for path in root.glob("*/.*.tmp"):
+        try:
+            if _is_abandoned(path):
+                path.unlink()
+        except FileNotFoundError:  # finished, or removed by another process, meanwhile
+            continue
+
+
+def _is_abandoned(path: Path) -> bool:
+    if time.time() - path.stat().st_mtime > ABANDONED:
+        return True
+    host, pid = path.name.split(".")[-3:-1]
+    if os.name != "posix" or host != _host():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # another user's
+        return False
+    return False
+
+
+def _host() -> str:
+    return platform.node().replace(".", "-") or "unnamed"
 
 
 class StateStore:
@@ -114,7 +151,8 @@ class StateStore:
         about = shard.metadata() or {}
         try:
             keys, offsets, checksums = (shard.get_tensor(name) for name in _INDEX)
-            num_states, width = shard.get_slice("states").get_shape()
+            states = shard.get_slice("states")
+            num_states, width = states.get_shape()
         except (SafetensorError, ValueError) as error:
             raise CrosstoneError(
                 f"{path}: expected states with {', '.join(_INDEX)}, found something else "
@@ -124,10 +162,16 @@ class StateStore:
             raise CrosstoneError(
                 f"{path}: expected the index that its header tells of, found another; {_REMEDY}"
             )
-        if about.get("made_by") != _line(self.made_by) or width != self.made_by["width"]:
+        if about.get("made_by") != _line(self.made_by):
             raise CrosstoneError(
                 f"{path}: expected states made by {_line(self.made_by)}, found "
                 f"{about.get('made_by')}; {_REMEDY}"
+            )
+        expected = (self.made_by["width"], _NAMES[self.made_by["dtype"]])
+        if (width, states.get_dtype()) != expected:
+            raise CrosstoneError(
+                f"{path}: expected states of width {expected[0]} in {expected[1]}, found "
+                f"{width} in {states.get_dtype()}; {_REMEDY}"
             )
         return keys, np.full(len(keys), number, np.int32), offsets[:-1], offsets[1:], checksums
 
@@ -181,22 +225,23 @@ class ShardWriter:
         digest = _digest(keys, offsets, checksums)
         joined = np.concatenate(self._states)
         self._clear()
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{digest[:16]}.safetensors"
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.stem}.{_host()}.{os.getpid()}.tmp")
         tensors = {"states": joined, "keys": keys, "offsets": offsets, "checksums": checksums}
         try:
-            save_file(tensors, temporary, {"made_by": _line(self.made_by), "index": digest})
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except SafetensorError as error:  # a full disk, in its words
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                save_file(tensors, temporary, {"made_by": _line(self.made_by), "index": digest})
+                with temporary.open("r+b") as file:  # what is read only is not synced on Windows
+                    os.fsync(file.fileno())
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        except (OSError, SafetensorError) as error:  # the latter a full disk, in its words
             raise CrosstoneError(
-                f"{path}: cannot be written ({error}); the finished shards stand, make room and "
-                "run crosstone cache again"
+                f"{path}: cannot be written ({error}); the finished shards stand, make room or "
+                "give permission and run crosstone cache again"
             ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def _line(made_by: Mapping[str, Any]) -> str:

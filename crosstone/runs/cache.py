@@ -15,7 +15,7 @@ from accelerate import PartialState
 from numpy.typing import NDArray
 
 from crosstone.data.batch import Items
-from crosstone.data.cache import SHARD_BYTES, ShardWriter, StateStore
+from crosstone.data.cache import SHARD_BYTES, ShardWriter, StateStore, clear_abandoned
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError
 from crosstone.nn.encoders import AudioEncoder, Encoder
@@ -139,7 +139,9 @@ def fill_cache(
             f"{plan.root}: expected {needed / 2**30:.1f} GiB of free disk, found "
             f"{plan.free_bytes / 2**30:.1f} GiB; make room or choose another --out"
         )
-    if not state.is_main_process:
+    if state.is_main_process:
+        clear_abandoned(plan.root)
+    else:
         progress = None
     for filling in plan.fillings:
         _fill(plan.root, filling, state, shard_bytes, progress)
@@ -155,7 +157,7 @@ def _fillings(
     sounds = sounds_of(corpus) if "audio" in modalities else None
     items = make_items(recipe, assembly, corpus, targets=[], cache_mib=0, sounds=sounds)
     for modality in modalities:
-        made_by = states_made_by(recipe, backbone, modality)
+        made_by = states_made_by(recipe.data, backbone, modality)
         encoder = tower_of(backbone, modality)
         assert encoder is not None
         keys = items.keys(modality)

@@ -26,7 +26,7 @@ from crosstone.protocols import (
 )
 from crosstone.runs.corpora import fingerprints_of, words_of
 from crosstone.runs.facts import corpus_facts
-from crosstone.runs.items import items_for
+from crosstone.runs.items import items_to_evaluate
 from crosstone.runs.predictions import predict_items, prediction_lines
 from crosstone.runs.provenance import (
     Stage,
@@ -76,7 +76,10 @@ def evaluate(
         return _evaluate_trials(model, corpus, out, protocol, tick)
     predictor = Predictor.load(model)
     labelled, target, left_out = labelled_of(predictor, corpus, protocol, model)
-    items = items_for(predictor.model, predictor.tokenizer, labelled, targets=[target])
+    folder = Path(predictor.name)
+    items = items_to_evaluate(
+        predictor.model, predictor.tokenizer, labelled, folder, targets=[target]
+    )
     _refuse_unheard(items, predictor.model, model)
     calibration = predictor.promises.calibration
     predictions = predict_items(predictor.model, items, target, tick, calibration)
@@ -87,7 +90,7 @@ def evaluate(
         "task": "classification" if is_class else "regression",
         "labels": list(predictor.spec.labels),
     }
-    facts = _facts(predictor.model, Path(predictor.name), labelled, asked)
+    facts = _facts(predictor.model, folder, labelled, asked)
     out.mkdir(parents=True, exist_ok=True)
     scored = facts["protocol"]["scored"]
     lines = prediction_lines(predictions, labelled, target, 0, 0, split=scored)
@@ -156,7 +159,7 @@ def _evaluate_trials(
     trials = trials_of(corpus, spec)
     named = {identity for trial in trials for identity in (trial.enrol, trial.test)}
     side = corpus.select([row for row, identity in enumerate(corpus.ids) if identity in named])
-    items = items_for(embedder.model, embedder.tokenizer, side)
+    items = items_to_evaluate(embedder.model, embedder.tokenizer, side, Path(embedder.name))
     _refuse_unheard(items, embedder.model, model)
     answers = ask_trials(embedder.model, items, trials, tick)
     out.mkdir(parents=True, exist_ok=True)

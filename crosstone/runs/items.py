@@ -1,6 +1,7 @@
 """The items of a corpus as a model takes them."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,19 @@ from crosstone.models.towers import max_tokens
 from crosstone.runs.assembly import Assembly
 from crosstone.runs.corpora import sounds_of
 from crosstone.runs.recipe import Recipe
+from crosstone.runs.states import open_states_of
 
 _LOG = logging.getLogger(__name__)
 
 
-def make_items(recipe: Recipe, assembly: Assembly, corpus: Corpus, **options: Any) -> Items:
-    """The items of a corpus as an assembled model takes them."""
+def make_items(
+    recipe: Recipe, assembly: Assembly, corpus: Corpus, *, workers: int = 0, **options: Any
+) -> Items:
+    """The items of a corpus as an assembled model takes them; workers: how many processes of their
+    own will read them, among which the room for decoded audio is shared out."""
     own = {
         "targets": [assembly.target] if assembly.target is not None else [],
-        "cache_mib": recipe.data.cache_mib,
+        "cache_mib": recipe.data.cache_mib // max(1, workers),
         "states": assembly.states,
         "sounds": sounds_of(corpus) if "audio" in assembly.states else None,
     }
@@ -31,6 +36,28 @@ def make_items(recipe: Recipe, assembly: Assembly, corpus: Corpus, **options: An
         max_seconds=recipe.data.max_seconds,
         **{**own, **options},
     )
+
+
+def refuse_lacking(recipe: Recipe, assembly: Assembly, corpus: Corpus) -> None:
+    """Raises CorpusError where a recipe reads states of frozen encoders and not all of a corpus's
+    are there, with how many, whichever side of a fold they stand on."""
+    if assembly.states:
+        make_items(recipe, assembly, corpus, targets=[])
+
+
+def items_to_evaluate(
+    model: TaskModel, tokenizer: Any, corpus: Corpus, folder: Path, **options: Any
+) -> Items:
+    """The items of a corpus for the model of a folder: with the states of its frozen encoders where
+    its recipe kept them, for a modality of which all are there; else the encoder is told of."""
+    states = open_states_of(folder, model)
+    sounds = sounds_of(corpus) if "audio" in states else None
+    items = items_for(model, tokenizer, corpus, sounds=sounds, **options)
+    lacking = items.lacking(states)
+    for modality, count in lacking.items():
+        said = "%s: %s lacks the states of %s; the %s encoder runs"
+        _LOG.warning(said, corpus.name, states[modality].folder.parent, count, modality)
+    return items.reading({name: store for name, store in states.items() if name not in lacking})
 
 
 def items_for(

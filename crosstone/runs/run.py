@@ -30,11 +30,11 @@ from crosstone.runs.calibration import calibrate_fold
 from crosstone.runs.codes import codes_of
 from crosstone.runs.corpora import fingerprints_of, words_of
 from crosstone.runs.identity import IDENTITY, identity_of, refuse_other
-from crosstone.runs.items import make_items
+from crosstone.runs.items import make_items, refuse_lacking
 from crosstone.runs.predictions import predict_items, prediction_lines, score_items
 from crosstone.runs.probe import cross_modal_probe, set_aside
 from crosstone.runs.provenance import Stage, stage_of, write_seen
-from crosstone.runs.recipe import Recipe
+from crosstone.runs.recipe import RECIPE, Recipe
 from crosstone.runs.verification import ask_trials
 from crosstone.training import clear_checkpoints, fit
 
@@ -76,8 +76,10 @@ def train_run(
         trained_on, probed = set_aside(trained_on, recipe.probe_items, seed)
     assembly = assemble(recipe, trained_on, init, seed)
     model = assembly.model
+    if fold is not None:  # else training takes all, but for a probe
+        refuse_lacking(recipe, assembly, corpus)
     if main:
-        write_text(folder / "recipe.yaml", dump_recipe(recipe))
+        write_text(folder / RECIPE, dump_recipe(recipe))
         write_text(folder / IDENTITY, json.dumps(identity, indent=2))
         write_text(folder / "env.json", json.dumps(environment(), indent=2))
     items = _items(recipe, assembly, trained_on, progress)
@@ -159,14 +161,16 @@ def _items(recipe: Recipe, assembly: Assembly, corpus: Corpus, progress: Progres
         if progress is not None:
             tick = lambda done, total: progress("labelling frames", done, total)  # noqa: E731
         codes = codes_of(corpus, assembly.codebook, tick).every(encoder.stride)
-    return make_items(recipe, assembly, corpus, codes=codes)
+    workers = recipe.training.workers
+    return make_items(recipe, assembly, corpus, codes=codes, workers=workers)
 
 
 def _side_items(recipe: Recipe, assembly: Assembly, corpus: Corpus) -> Items:
     """The items of a side that tests or validates; without targets where they are asked about
     pairs, since their speakers are none of those that train."""
     asks_pairs = recipe.protocol is not None and recipe.protocol.task == "verification"
-    return make_items(recipe, assembly, corpus, **({"targets": []} if asks_pairs else {}))
+    options: dict[str, Any] = {"targets": []} if asks_pairs else {}
+    return make_items(recipe, assembly, corpus, **options)
 
 
 def _calibrating_items(

@@ -21,15 +21,13 @@ from crosstone.runs.facts import corpus_facts, human_facts, protocol_facts
 from crosstone.runs.identity import identity_of, refuse_other
 from crosstone.runs.leakage import check_past, check_recordings
 from crosstone.runs.processes import join_processes
-from crosstone.runs.recipe import Recipe
+from crosstone.runs.recipe import RECIPE, Recipe
 from crosstone.runs.run import Progress, dump_recipe, train_run, write_lines, write_text
 from crosstone.scoring.score import score_predictions
 from crosstone.training import peak_memory_mib
 
 OWN_CORPUS = "corpus"
 """Folder inside a run set for a corpus made from a person's own table."""
-RECIPE = "recipe.yaml"
-"""File of a run set: the resolved recipe that began it."""
 
 
 def run(

@@ -2,19 +2,26 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
+from crosstone.config import build
 from crosstone.data.cache import StateStore
 from crosstone.errors import ConfigError
 from crosstone.models import BUILTIN_AUDIO, BUILTIN_TEXT, CrossModalModel, TaskModel
 from crosstone.nn.encoders import Encoder
-from crosstone.runs.recipe import Recipe
+from crosstone.runs.recipe import RECIPE, DataSpec, Recipe
 
 _PASSING = ("architectures", "dtype", "transformers_version")
 """Fields of an encoder's config that say where it has been, not what it makes."""
+_EXAMPLE = (
+    "crosstone cache twokey-cmt data.corpus=CORPUS model.init=PRETRAINED "
+    "model.config.freeze_audio=all model.config.freeze_text=all"
+)
 
 
 def open_states(recipe: Recipe, model: TaskModel) -> dict[str, StateStore]:
@@ -24,8 +31,24 @@ def open_states(recipe: Recipe, model: TaskModel) -> dict[str, StateStore]:
         return {}
     root = Path(recipe.data.encoder_cache)
     return {
-        modality: StateStore(root, states_made_by(recipe, model.backbone, modality))
+        modality: StateStore(root, states_made_by(recipe.data, model.backbone, modality))
         for modality in frozen_towers(recipe, model.backbone)
+    }
+
+
+def open_states_of(folder: Path, model: TaskModel) -> Mapping[str, StateStore]:
+    """By modality, the states that the recipe which left a model folder read of its frozen
+    encoders; none where no recipe that names a cache stands beside it."""
+    path = folder.parent / RECIPE
+    tree = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if not isinstance(tree, dict) or not (tree.get("data") or {}).get("encoder_cache"):
+        return {}
+    data = build(DataSpec, tree["data"], str(path))
+    root, towers = Path(data.encoder_cache or ""), ("audio", "text")
+    return {
+        modality: StateStore(root, states_made_by(data, model.backbone, modality))
+        for modality in towers
+        if (tower := tower_of(model.backbone, modality)) is not None and tower.is_frozen
     }
 
 
@@ -43,7 +66,8 @@ def frozen_towers(recipe: Recipe, backbone: CrossModalModel) -> tuple[str, ...]:
     if not found:
         raise ConfigError(
             "a cache keeps what frozen encoders make: expected one that is frozen, found "
-            f"{'; '.join(reasons) or 'a model without encoders'}"
+            f"{'; '.join(reasons) or 'a model without encoders'}; freeze what an earlier stage has "
+            f"trained, as in `{_EXAMPLE}`"
         )
     return tuple(found)
 
@@ -53,7 +77,7 @@ def tower_of(backbone: CrossModalModel, modality: str) -> Encoder | None:
     return backbone.audio_encoder if modality == "audio" else backbone.text_encoder
 
 
-def states_made_by(recipe: Recipe, backbone: CrossModalModel, modality: str) -> dict[str, Any]:
+def states_made_by(data: DataSpec, backbone: CrossModalModel, modality: str) -> dict[str, Any]:
     """All that decides the states of a modality but what is heard or read."""
     tower = tower_of(backbone, modality)
     assert tower is not None
@@ -62,13 +86,13 @@ def states_made_by(recipe: Recipe, backbone: CrossModalModel, modality: str) -> 
         "encoder": _encoder_hash(tower),
         "layer": getattr(backbone.config, f"{modality}_layer"),
         "width": backbone.feature_width if modality == "audio" else backbone.token_width,
-        "dtype": recipe.data.cache_precision,
+        "dtype": data.cache_precision,
     }
     if modality == "audio":
         made_by |= {
             "normalize": backbone.config.normalize_audio,
             "sampling_rate": backbone.config.sampling_rate,
-            "hear_seconds": recipe.data.hear_seconds,
+            "hear_seconds": data.hear_seconds,
         }
     return made_by
 

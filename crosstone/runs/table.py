@@ -12,7 +12,8 @@ from crosstone.models import FAMILIES
 from crosstone.models.families import family_of
 from crosstone.models.task import model_folder, read_task_config
 from crosstone.runs.processes import join_processes
-from crosstone.runs.runset import OWN_CORPUS, RECIPE, is_begun
+from crosstone.runs.recipe import RECIPE
+from crosstone.runs.runset import OWN_CORPUS, is_begun
 
 
 def table_recipe(

@@ -1,12 +1,26 @@
 """States on disk: found by content, whole or not at all, never trusted unread."""
 
+import os
 import pickle
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
-from crosstone.data.cache import ShardWriter, StateStore, store_folder, token_key
+from crosstone.data import cache
+from crosstone.data.cache import (
+    ABANDONED,
+    ShardWriter,
+    StateStore,
+    clear_abandoned,
+    store_folder,
+    token_key,
+)
 from crosstone.errors import CrosstoneError
 
 MADE_BY = {"modality": "audio", "encoder": "e", "layer": 3, "width": 4, "dtype": "float16"}
@@ -65,6 +79,50 @@ def test_work_done_twice_is_one_file_and_halves_are_not_seen(tmp_path: Path) -> 
     np.testing.assert_array_equal(store[3], states_of(3).astype(np.float16))
 
 
+def test_a_shard_is_synced_before_it_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def note(number: int) -> None:
+        synced.extend(path.name for path in shards(tmp_path))
+        sync(number)
+
+    monkeypatch.setattr(os, "fsync", note)
+    fill(tmp_path, [1])
+    (name,) = synced
+    assert name.endswith(".tmp")
+
+
+def test_what_a_killed_writer_began_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    fill(tmp_path, [1])
+    (whole,) = shards(tmp_path)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    names = {
+        "killed": f".a.{cache._host()}.{ended.pid}.tmp",
+        "writing": f".b.{cache._host()}.{os.getpid()}.tmp",
+        "elsewhere": f".c.elsewhere.{ended.pid}.tmp",
+        "elsewhere, long ago": ".d.elsewhere.1.tmp",
+    }
+    paths = {said: whole.with_name(name) for said, name in names.items()}
+    for path in paths.values():
+        path.write_bytes(b"half")
+    before = time.time() - ABANDONED - 1
+    os.utime(paths["elsewhere, long ago"], (before, before))
+    os.utime(whole, (before, before))
+    clear_abandoned(tmp_path)
+    assert shards(tmp_path) == sorted([paths["writing"], paths["elsewhere"], whole])
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = r"safetensors: cannot be written \(.*\); the finished shards stand, make room or give"
+    with pytest.raises(CrosstoneError, match=said):
+        fill(tmp_path / "file", [1])
+
+
 def test_a_broken_shard_is_named_with_its_remedy(tmp_path: Path) -> None:
     fill(tmp_path, [4])
     (shard,) = shards(tmp_path)
@@ -96,6 +154,23 @@ def test_an_index_that_was_altered_or_moved_is_refused(tmp_path: Path) -> None:
     (store_folder(tmp_path, other) / shard.name).write_bytes(whole)
     with pytest.raises(CrosstoneError, match=r'expected states made by .*"layer": 4.*"layer": 3'):
         StateStore(tmp_path, other)
+
+
+@pytest.mark.parametrize("width, dtype", [(3, "float16"), (4, "float32")])
+def test_states_that_are_not_what_the_header_says_are_refused(
+    tmp_path: Path, width: int, dtype: str
+) -> None:
+    fill(tmp_path, [4])
+    (shard,) = shards(tmp_path)
+    with safe_open(shard, "numpy") as file:
+        about = file.metadata()
+    tensors = load_file(shard)
+    other = tensors["states"][:, :width].astype(dtype)
+    save_file({**tensors, "states": other}, shard, about)
+    name = "F16" if dtype == "float16" else "F32"
+    said = rf"expected states of width 4 in F16, found {width} in {name}; delete the file"
+    with pytest.raises(CrosstoneError, match=said):
+        StateStore(tmp_path, MADE_BY)
 
 
 @pytest.mark.parametrize("value", [1e5, np.nan])

@@ -188,6 +188,12 @@ def test_seconds_by_hand():
     assert [lengths[cut.indices].tolist() for cut in step] == [[1, 2], [3], [4], [9]]
 
 
+def test_a_budget_may_be_used_up():
+    lengths = np.array([2, 2, 2, 5], np.float32)
+    plan = BatchPlan(items=4, seed=0, batch_seconds=6.0, lengths=lengths, pool=9)
+    assert sorted(map(len, plan.batches(1))) == [1, 3]
+
+
 def test_batches_of_seconds_depend_on_seed_and_epoch_alone():
     lengths = like_librispeech(500)
     asked = {"items": 500, "batch_seconds": 60.0, "lengths": lengths, "pool": 8}

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from crosstone.nn.encoders import AudioEncoder, TextEncoder
 from crosstone.runs.assembly import assemble
 from crosstone.runs.cache import CachePlan, fill_cache, plan_cache
 from crosstone.runs.codes import codes_of, make_codebook
+from crosstone.runs.evaluate import evaluate
 from crosstone.runs.items import make_items
 from crosstone.runs.recipe import Recipe, load_recipe
 from crosstone.runs.runset import run
@@ -225,7 +228,7 @@ def test_training_runs_no_encoder_and_leaves_the_same_model(
         run(load_recipe("twokey-finetune", [*fine, init, *more]), tmp_path / name / "two")
 
     said = (
-        r"states lacks the states of 12 of 12 recordings and 12 of 12 texts; make them with `cros"
+        r"states lacks the states of 24 of 24 recordings and 24 of 24 texts; make them with `cros"
     )
     with pytest.raises(CorpusError, match=said):
         stages("too-early", *reading)
@@ -256,6 +259,76 @@ def test_training_runs_no_encoder_and_leaves_the_same_model(
         for folder in (plain, cached)
     )
     assert one == pytest.approx(other, abs=1e-5)
+
+
+def test_an_evaluation_reads_what_the_recipe_kept(
+    encoders: Path,
+    corpus: Corpus,
+    noise_corpus: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Within the 11 bits that float16 keeps; another corpus is heard and read."""
+    root, other = tmp_path / "states", Corpus.open(noise_corpus(4, "other", seed=1))
+    fill(pretraining(encoders, corpus), root)
+    fields = "{freeze_audio: all, freeze_text: all, dropout: 0.0, audio_layer: 1}"
+    recipe = load_recipe(
+        "twokey-finetune",
+        [
+            f"data={{corpus: {corpus.folder}, encoder_cache: {root}}}",
+            f"model.audio_encoder={encoders / 'hubert'}",
+            f"model.text_encoder={encoders / 'roberta'}",
+            f"model.config={fields}",
+            "protocol={kind: grouped-kfold, unit: group, folds: 2, split: null, target: emotion}",
+            "training={batch_size: 6, steps: 2}",
+        ],
+    )
+    model = run(recipe, tmp_path / "run") / "fold-0-seed-0" / "model"
+    shutil.copytree(model, tmp_path / "alone" / "model")  # no recipe beside it: all is heard
+    evaluate(tmp_path / "alone" / "model", corpus, tmp_path / "heard")
+    assert not [line for line in caplog.messages if "lacks" in line]
+    with monkeypatch.context() as patch:
+        for tower in (AudioEncoder, TextEncoder):
+            patch.setattr(tower, "forward", lambda *_: pytest.fail("an encoder ran"))
+        evaluate(model, corpus, tmp_path / "kept")
+    kept, heard = (
+        [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+        for folder in (tmp_path / "kept", tmp_path / "heard")
+    )
+    for line, wanted in zip(kept, heard, strict=True):
+        assert line["probabilities"] == pytest.approx(wanted["probabilities"], abs=1e-3)
+    evaluate(model, other, tmp_path / "other-scores")
+    (said,) = [line for line in caplog.messages if "lacks" in line]
+    assert said.endswith("states lacks the states of 4 of 4 recordings; the audio encoder runs")
+
+
+def test_what_is_heard_of_a_recording_tells_its_states(
+    encoders: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    fill(pretraining(encoders, corpus), tmp_path)
+    shorter = plan_cache(pretraining(encoders, corpus, "data.hear_seconds=0.41"), tmp_path)
+    assert [filling.num_there for filling in shorter.fillings] == [0, 6]
+
+
+def test_what_a_killed_filling_began_is_gone_after_the_next(
+    encoders: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    (tmp_path / "audio-0").mkdir()
+    begun = tmp_path / "audio-0" / ".0.elsewhere.1.tmp"
+    begun.write_bytes(b"half")
+    os.utime(begun, (0, 0))
+    fill(pretraining(encoders, corpus), tmp_path)
+    assert not begun.exists()
+
+
+def test_workers_share_the_room_for_decoded_audio(encoders: Path, corpus: Corpus) -> None:
+    recipe = pretraining(encoders, corpus, "data.cache_mib=3")
+    built = assemble(recipe, corpus, None, 0)
+    for workers, kept in ((0, 1), (3, 1), (4, 0)):
+        items = make_items(recipe, built, corpus, workers=workers)
+        assert items[0].audio is not None
+        assert len(items.recordings._kept) == kept
 
 
 def test_what_no_cache_can_keep_is_refused(encoders: Path, corpus: Corpus, tmp_path: Path) -> None:
