@@ -70,11 +70,14 @@ def read_audio(
     that is missing, empty, not audio or truncated, and for a stretch outside the file, without or
     with too few samples, longer than max_seconds, with NaN, out of scale, or silent.
     """
-    with audio_blocks(path, start=start, end=end, max_seconds=max_seconds) as (header, blocks):
-        samples: NDArray[np.float32] = np.concatenate(list(blocks))
+    with audio_blocks(
+        path, start=start, end=end, max_seconds=max_seconds, block_seconds=np.inf
+    ) as (header, blocks):
+        decoded = list(blocks)
+    samples: NDArray[np.float32] = decoded[0] if len(decoded) == 1 else np.concatenate(decoded)
     if header.sampling_rate != sampling_rate:
         samples = soxr.resample(samples, header.sampling_rate, sampling_rate)
-    return np.clip(samples, -1.0, 1.0).astype(np.float32, copy=False)
+    return np.clip(samples, -1.0, 1.0, out=samples)
 
 
 @contextmanager
@@ -84,14 +87,19 @@ def audio_blocks(
     start: float | None = None,
     end: float | None = None,
     max_seconds: float | None = None,
+    block_seconds: float = BLOCK_SECONDS,
 ) -> Iterator[tuple[Header, Iterator[NDArray[np.float32]]]]:
     """The header of a recording, and the mono blocks (n,) that `read_audio` would join.
 
-    One block is held at a time, at the recording's own rate; raises as `read_audio` does, for
-    faults of the whole after the last block.
+    One block is held at a time, at the recording's own rate, of BLOCK_VALUES at most however many
+    seconds are asked for; raises as `read_audio` does, for faults of the whole after the last
+    block.
     """
-    with _opened(Path(path)) as (sound, header):
-        yield header, _sound_blocks(Path(path), sound, header, start, end, max_seconds)
+    path = Path(path)
+    with _opened(path) as (sound, header):
+        first, last = _stretch(path, header, start, end, max_seconds)
+        decoded = _decoded(path, sound, first, last, block_seconds)
+        yield header, _sound_blocks(path, header, decoded)
 
 
 def read_header(path: Path | str) -> Header:
@@ -180,28 +188,24 @@ def _opened(path: Path) -> Iterator[tuple[soundfile.SoundFile, Header]]:
 
 
 def _sound_blocks(
-    path: Path,
-    sound: soundfile.SoundFile,
-    header: Header,
-    start: float | None,
-    end: float | None,
-    max_seconds: float | None,
+    path: Path, header: Header, decoded: Iterator[NDArray[np.float32]]
 ) -> Iterator[NDArray[np.float32]]:
-    """The stretch in mono blocks as they are decoded; faults of the whole are raised last."""
-    first, last = _stretch(path, header, start, end, max_seconds)
-    num_bad = 0
+    """The mono of each block (n, channels) as it comes; faults of the whole are raised last."""
+    num_samples = num_bad = 0
     peak = channel_peak = 0.0
-    for block in _decoded(path, sound, first, last):
-        finite = np.isfinite(block)
-        num_bad += int(np.any(~finite, axis=1).sum())
-        mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
-        if not num_bad:
-            peak = max(peak, float(np.abs(mono).max(initial=0.0)))
-            channel_peak = max(channel_peak, float(np.abs(block).max(initial=0.0)))
+    for block in decoded:
+        mono = _mixed(block)
+        loudest = _peak(block)
+        num_samples += len(block)
+        if not np.isfinite(loudest):
+            num_bad += int(np.any(~np.isfinite(block), axis=1).sum())
+        elif not num_bad:
+            peak = max(peak, loudest if block.shape[1] == 1 else _peak(mono))
+            channel_peak = max(channel_peak, loudest)
         yield mono
     if num_bad:
         raise AudioFault(
-            f"{path}: {num_bad} of {last - first} samples are NaN or infinite; "
+            f"{path}: {num_bad} of {num_samples} samples are NaN or infinite; "
             "make the file again from its source",
             "nan",
         )
@@ -218,6 +222,21 @@ def _sound_blocks(
                 f"silent once its {header.num_channels} channels, in opposite phase, are averaged"
             )
         raise AudioFault(f"{path}: {what}; record it again or leave it out", "silent")
+
+
+def _mixed(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of the channels, (n, channels) → (n,)."""
+    if block.shape[1] == 1:
+        return block[:, 0]
+    if block.shape[1] == 2:  # what mean() gives to the last bit, in a fraction of its time
+        mono: NDArray[np.float32] = (block[:, 0] + block[:, 1]) / np.float32(2)
+        return mono
+    return np.asarray(block.mean(axis=1, dtype=np.float32))
+
+
+def _peak(samples: NDArray[np.float32]) -> float:
+    """The largest magnitude, NaN where there is one: two passes and no copy."""
+    return max(float(samples.max()), -float(samples.min()))
 
 
 def _stretch(
@@ -251,10 +270,11 @@ def _stretch(
 
 
 def _decoded(
-    path: Path, sound: soundfile.SoundFile, first: int, last: int
+    path: Path, sound: soundfile.SoundFile, first: int, last: int, block_seconds: float
 ) -> Iterator[NDArray[np.float32]]:
-    """Blocks (n, channels) from sample first to last; raises where the file breaks off before."""
-    size = max(1, min(round(BLOCK_SECONDS * sound.samplerate), BLOCK_VALUES // sound.channels))
+    """Blocks (n, channels) from sample first to last, each an array of its own; raises where the
+    file breaks off before."""
+    size = max(1, int(min(block_seconds * sound.samplerate, BLOCK_VALUES // sound.channels)))
     is_mp3 = sound.format == "MP3"
     at = 0 if is_mp3 else first  # after a seek an MP3 decodes to zeros for a while
     broken = False
@@ -268,8 +288,10 @@ def _decoded(
             if not len(block):
                 break
             at += len(block)
-            if at > first:
-                yield block[-(at - first) :]
+            if at - len(block) >= first:
+                yield block
+            elif at > first:
+                yield block[first - at :].copy()
     except soundfile.LibsndfileError:
         broken = True
     share = 0.95 if is_mp3 else 1.0  # the length of an MP3 may be an estimate

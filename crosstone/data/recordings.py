@@ -43,10 +43,11 @@ class Recordings:
             sampling_rate=self.sampling_rate,
             max_seconds=self.max_seconds,
         )
-        packed = _packed(audio)
-        if packed.nbytes <= self._room:
-            self._room -= packed.nbytes
-            self._kept[i] = packed
+        if audio.nbytes // 2 <= self._room:
+            packed = _packed(audio)
+            if packed.nbytes <= self._room:
+                self._room -= packed.nbytes
+                self._kept[i] = packed
         return audio
 
     def num_samples(self, i: int) -> int:

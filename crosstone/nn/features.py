@@ -11,7 +11,7 @@ from torch import Tensor, nn
 LARGE = 2**20
 """Numbers that go into the Fourier transforms of an item from which on they are made in pieces."""
 
-PIECE = 128
+PIECE = 256
 """Frames of a piece: on a CPU their spectra stay in its cache."""
 
 
@@ -74,21 +74,33 @@ class LogMel(nn.Module):
         if short > 0:
             waveform = F.pad(waveform, (0, short))
         frames = waveform.unfold(-1, self.window_size, self.hop)
-        batch, time = frames.shape[:2]
-        if (
+        in_pieces = (
             frames.device.type == "cpu"
+            and not frames.requires_grad
             and not torch.compiler.is_compiling()
-            and time * self.n_fft > LARGE
-        ):
-            pieces = [self._power(piece) for item in frames for piece in item.split(PIECE)]
-            power = torch.cat(pieces).view(batch, time, -1)
-        else:
-            power = self._power(frames)
+            and frames.shape[1] * self.n_fft > LARGE
+        )
+        power = self._power_in_pieces(frames) if in_pieces else self._power(frames)
         return torch.log(power @ self.filters.to(waveform.dtype).T + 1e-6)
 
     def _power(self, frames: Tensor) -> Tensor:
         spectrum = torch.fft.rfft(frames * self.window.to(frames.dtype), n=self.n_fft)
-        return spectrum.real.square() + spectrum.imag.square()
+        squares = torch.view_as_real(spectrum).square()  # side by side: faster than one by one
+        return squares[..., 0] + squares[..., 1]
+
+    def _power_in_pieces(self, frames: Tensor) -> Tensor:
+        """The same to the last bit, without gradients: each piece is windowed into one room that
+        ends in zeros, squared where its spectrum lies and added up where it is to stay."""
+        window = self.window.to(frames.dtype)
+        power = frames.new_empty(*frames.shape[:2], self.n_fft // 2 + 1)
+        room = frames.new_zeros(PIECE, self.n_fft)
+        for item, energies in zip(frames, power, strict=True):
+            for piece, energy in zip(item.split(PIECE), energies.split(PIECE), strict=True):
+                padded = room[: len(piece)]
+                torch.mul(piece, window, out=padded[:, : self.window_size])
+                squares = torch.view_as_real(torch.fft.rfft(padded)).square_()
+                torch.add(squares[..., 0], squares[..., 1], out=energy)
+        return power
 
 
 class MFCC(nn.Module):

@@ -96,8 +96,9 @@ class MelModel(PreTrainedModel):
         energies = self.features(F.pad(input_values, (half, self.config.window - half)))
         energies = energies[:, : self.config.num_frames(num_samples)]
         frames = self.config.num_frames(lengths)
-        mask = torch.arange(energies.shape[1], device=frames.device) < frames[:, None]
-        states = standardise(torch.cat([energies, slopes(energies, frames)], -1), mask)
+        states = torch.cat([energies, slopes(energies, frames)], -1)
+        place = torch.arange(energies.shape[1], device=frames.device)
+        states = standardise(states, None if attention_mask is None else place < frames[:, None])
         if mask_time_indices is not None:
             states = states.masked_fill(mask_time_indices[..., None], 0.0)
         return BaseModelOutput(
@@ -112,34 +113,40 @@ def slopes(values: Tensor, lengths: Tensor) -> Tensor:
     slope of the first or last whole window (`librosa.feature.delta`, mode interp); in an item of
     fewer than 9 frames all have the slope of the line through the whole item, 0 of a single one.
     """
-    time, ends = values.shape[1], lengths[:, None]
+    batch, time, width = values.shape
+    ends = lengths[:, None]
     place = torch.arange(time, device=values.device)
-    from_middle = torch.where(place < ends, place - (ends - 1) / 2, 0.0).to(values.dtype)
+    few = place[: 2 * REACH]
+    from_middle = torch.where(few < ends, few - (ends - 1) / 2, 0.0).to(values.dtype)
     spread = from_middle.square().sum(1, keepdim=True).clamp(min=0.5)
-    whole = (from_middle[..., None] * values).sum(1) / spread
+    whole = (from_middle[..., None] * values[:, : 2 * REACH]).sum(1) / spread
     if time <= 2 * REACH:
         return whole[:, None].expand_as(values)
     last = time - REACH
-    rises = [
-        k * (values[:, REACH + k : last + k] - values[:, REACH - k : last - k])
-        for k in range(1, REACH + 1)
-    ]
-    windowed = torch.stack(rises).sum(0) / (2 * sum(k * k for k in range(1, REACH + 1)))
-    centre = torch.minimum(place, ends - 1 - REACH).clamp(REACH, last - 1)
-    windowed = windowed.gather(1, (centre - REACH)[..., None].expand_as(values))
+    rise = values[:, REACH + 1 : last + 1] - values[:, REACH - 1 : last - 1]
+    for k in range(2, REACH + 1):
+        rise = rise + k * (values[:, REACH + k : last + k] - values[:, REACH - k : last - k])
+    windowed = rise / (2 * sum(k * k for k in range(1, REACH + 1)))
+    centre = torch.minimum(place, ends - 1 - REACH).clamp(REACH, last - 1) - REACH
+    rows = centre + windowed.shape[1] * torch.arange(batch, device=values.device)[:, None]
+    windowed = windowed.flatten(0, 1).index_select(0, rows.flatten()).view(batch, time, width)
     return torch.where((ends > 2 * REACH)[..., None], windowed, whole[:, None])
 
 
-def standardise(values: Tensor, mask: Tensor) -> Tensor:
+def standardise(values: Tensor, mask: Tensor | None) -> Tensor:
     """Zero mean and unit deviation of each dimension over an item's real frames, zeros elsewhere.
 
-    values (B, T, D), mask (B, T). A dimension that does not move is zero.
+    values (B, T, D), mask (B, T), None where all are real. A dimension that does not move is zero.
     """
-    weight = mask[..., None].to(values.dtype)
-    count = weight.sum(1, keepdim=True).clamp(min=1)
-    mean = (values * weight).sum(1, keepdim=True) / count
-    centred = (values - mean) * weight
-    deviation = (centred.square().sum(1, keepdim=True) / count).sqrt()
+    if mask is None:
+        centred = values - values.sum(1, keepdim=True) / values.shape[1]
+        deviation = (centred.square().sum(1, keepdim=True) / values.shape[1]).sqrt()
+    else:
+        weight = mask[..., None].to(values.dtype)
+        count = weight.sum(1, keepdim=True).clamp(min=1)
+        mean = (values * weight).sum(1, keepdim=True) / count
+        centred = (values - mean) * weight
+        deviation = (centred.square().sum(1, keepdim=True) / count).sqrt()
     return torch.where(deviation > _CONSTANT, centred / (deviation + 1e-16), 0.0)
 
 

@@ -66,6 +66,21 @@ def test_channels_are_averaged(tmp_path):
     np.testing.assert_allclose(read_audio(path), tone() / 2, atol=1e-7)
 
 
+@pytest.mark.parametrize("num_channels", [2, 3])
+def test_the_mean_of_channels_is_numpys_to_the_last_bit(tmp_path, num_channels):
+    many = np.random.default_rng(0).uniform(-1, 1, (RATE, num_channels)).astype(np.float32)
+    path = save(tmp_path / "a.wav", many, subtype="FLOAT")
+    np.testing.assert_array_equal(read_audio(path), many.mean(axis=1))
+
+
+def test_samples_are_the_same_read_at_once_or_in_blocks(tmp_path):
+    path = save(tmp_path / "a.flac", tone(2.0))
+    with audio_blocks(path, start=0.1, block_seconds=0.3) as (_, blocks):
+        joined = list(blocks)
+    assert len(joined) == 7
+    np.testing.assert_array_equal(np.concatenate(joined), read_audio(path, start=0.1))
+
+
 @pytest.mark.parametrize("rate", [8000, 44100, 48000])
 def test_any_rate_is_resampled(tmp_path, rate):
     path = save(tmp_path / "a.wav", tone(rate=rate), rate, subtype="FLOAT")

@@ -34,6 +34,7 @@ def test_pieces_change_nothing_to_the_last_bit(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(features, "LARGE", 1)
     monkeypatch.setattr(features, "PIECE", piece)
     assert torch.equal(log_mel(waveform), whole)
+    assert torch.equal(log_mel(waveform.requires_grad_()), whole)
 
 
 def test_a_waveform_shorter_than_a_window_gives_one_frame() -> None:

@@ -98,6 +98,13 @@ def test_padding_changes_nothing() -> None:
         assert (together.values[row, length:] == 0).all()
 
 
+def test_a_mask_that_is_full_changes_nothing_to_the_last_bit() -> None:
+    model = MelModel(MelConfig())
+    waveforms = torch.from_numpy(speech_like(18_000)).view(2, 9000)
+    masked = model(waveforms, attention_mask=torch.ones(2, 9000).long()).last_hidden_state
+    assert torch.equal(model(waveforms).last_hidden_state, masked)
+
+
 def test_a_tower_without_parameters_whose_width_follows_its_bands() -> None:
     config = MelConfig(num_mels=10)
     again = AutoConfig.for_model(**config.to_dict())
