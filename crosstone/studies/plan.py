@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crosstone.errors import ConfigError
-from crosstone.studies.ground import Ground
+from crosstone.studies.grounds.base import Ground
 from crosstone.studies.steps import Given, Measured, Step, Trained
 from crosstone.studies.study import Study, System
 

@@ -1,12 +1,11 @@
-"""The ground that a study stands on: which recipe trains which system there, from what."""
+"""twokey as a ground: everything is made on the spot, and the best possible scores are known."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crosstone.data.corpus import Corpus
-from crosstone.errors import ConfigError
+from crosstone.studies.grounds.base import Ground
 from crosstone.studies.steps import Codewords, Given, Made, Step, Trained
 from crosstone.studies.study import Study, System
 
@@ -14,21 +13,6 @@ QUICK_STEPS = 60
 """Optimizer steps of any stage of a quick run."""
 FULL_STEPS = 400
 """Of twokey-cmt, which sees every label."""
-
-
-class Ground:
-    """A corpus, or kind of corpus, with the recipes of every family on it."""
-
-    name: str
-    quick: bool
-
-    def finetuned(self, study: Study, system: System, seed: int) -> Trained:
-        """The last stage of a system, which needs all the others."""
-        raise NotImplementedError
-
-    def lacks(self, system: System) -> str:
-        """Why a system cannot be trained here; "" where it can."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,16 +172,6 @@ class Twokey(Ground):
         steps = min(QUICK_STEPS, step.described.training.steps or QUICK_STEPS)
         fewer = ("training.epochs=null", f"training.steps={steps}")
         return Trained(title, recipe, (*overrides, *fewer), tuple(given))
-
-
-def ground_of(corpus: str | None, *, quick: bool = False) -> Ground:
-    """The ground of a corpus that a person named; by default `twokey`, made on the spot."""
-    if corpus is None or corpus == "twokey":
-        return Twokey(quick=quick)
-    found = Corpus.open(Path(corpus))
-    if found.name == "twokey":
-        return Twokey(quick=quick, path=Path(corpus))
-    raise ConfigError(f"study: no recipes for a corpus named '{found.name}'")
 
 
 def _number(text: str) -> str | float | int:
