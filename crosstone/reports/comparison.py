@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,11 +159,9 @@ def comparisons(
     """
     chosen = None if baseline is None else find_system(systems, baseline)
     asked = [(find_system(systems, a), find_system(systems, b)) for a, b in pairs]
-    gathered: dict[tuple[Any, ...], list[System]] = {}
-    for system in systems:
-        gathered.setdefault(_question(system), []).append(system)
     out = []
-    for members in gathered.values():
+    for comparison in gathered(systems):
+        members = comparison.systems
         wanted = _default_pairs(members, chosen)
         wanted += [p for p in asked if p not in wanted and p[0] in members and p[1] in members]
         differences, unpaired = [], []
@@ -172,12 +170,23 @@ def comparisons(
                 differences.append(compare(first, second))
             except CrosstoneError as error:
                 unpaired.append(f"{error}.")
+        out.append(replace(comparison, differences=tuple(differences), unpaired=tuple(unpaired)))
+    return tuple(out)
+
+
+def gathered(systems: Sequence[System]) -> tuple[Comparison, ...]:
+    """The systems gathered by corpus and target, without differences."""
+    found: dict[tuple[Any, ...], list[System]] = {}
+    for system in systems:
+        found.setdefault(_question(system), []).append(system)
+    out = []
+    for members in found.values():
         ceilings, metric = _ceilings(members)
         out.append(
             Comparison(
                 systems=tuple(members),
-                differences=tuple(differences),
-                unpaired=tuple(unpaired),
+                differences=(),
+                unpaired=(),
                 ceilings=ceilings,
                 ceiling_metric=metric,
             )

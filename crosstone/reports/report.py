@@ -74,7 +74,7 @@ def write_report(
         blocks += evidence.probes(probes)
     blocks += evidence.costs(stage_seconds or {}, peak_memory_mib)
     page = Page(title or _title(found), tuple(blocks), FOOTER)
-    return _write(page, Path(out))
+    return write_page(page, Path(out))
 
 
 def _title(found: Sequence[Comparison]) -> str:
@@ -94,7 +94,8 @@ def _probes(folders: Sequence[Path | str] | Mapping[str, Path | str]) -> list[Pr
     return probes
 
 
-def _write(page: Page, out: Path) -> ReportFiles:
+def write_page(page: Page, out: Path) -> ReportFiles:
+    """Writes a page into a folder in both its forms, with its drawings beside."""
     figures = out / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     files = ReportFiles(out / "report.md", out / "report.html", figures)

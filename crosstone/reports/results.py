@@ -49,9 +49,15 @@ def question(comparison: Comparison) -> str:
 
 def results(comparison: Comparison, name: str) -> list[Block]:
     """The interval plot and the table of all systems."""
+    figure = systems_figure(comparison, name)
+    return [figure, _results_table(comparison), *warnings(comparison.systems)]
+
+
+def systems_figure(comparison: Comparison, name: str) -> Figure:
+    """The headline of each system with its interval, against the ceilings."""
     metric = comparison.headline
     first = comparison.systems[0].scores
-    averaged = any(len(system.scores.runs) > 1 for system in comparison.systems)
+    averaged = _is_averaged(comparison)
     marks = [
         Mark(label=key.replace("_", " "), x=value) for key, value in comparison.ceilings.items()
     ]
@@ -63,7 +69,7 @@ def results(comparison: Comparison, name: str) -> list[Block]:
         Row(label=entry)
         if isinstance(entry, str)
         else Row(
-            label=labels[entry.name] + _marks_of(entry),
+            label=labels[entry.name] + marks_of(entry),
             value=entry.headline.value,
             low=entry.headline.low,
             high=entry.headline.high,
@@ -84,8 +90,30 @@ def results(comparison: Comparison, name: str) -> list[Block]:
         interval_plot(f"{name}-systems{suffix}", rows, axis=METRICS[metric], marks=marks, narrow=n)
         for suffix, n in (("", False), ("-narrow", True))
     )
-    figure = Figure(caption, (wide,), (caption,), narrow)
-    return [figure, _results_table(comparison, averaged), *_warnings(comparison.systems)]
+    return Figure(caption, (wide,), (caption,), narrow)
+
+
+def made(comparison: Comparison) -> str:
+    """How its numbers were made, as the caption of a table: corpus, protocol, selection, counts."""
+    systems, best = comparison.systems, comparison.best
+    utterances = best.corpus.get("utterances")
+    size = f"{utterances:,} utterances, " if isinstance(utterances, int) else ""
+    noun = "trials " if best.scores.predictions.task == "verification" else ""
+    caption = (
+        f"{question(comparison)} ({size}{best.scores.num_items:,} {noun}scored, hash "
+        f"{str(best.corpus.get('hash') or 'not stated')[:16]}); "
+        f"{common('protocol', (protocol_name(s.protocol) for s in systems))}; "
+        f"{common('selection', (selection_rule(s.protocol) for s in systems))}."
+    )
+    if any(counts := [protocol_counts(s.protocol) for s in systems]):
+        caption += f" Counts: {common('count', counts)}."
+    return caption
+
+
+def shown_metrics(comparison: Comparison) -> list[str]:
+    """The metrics of a table, headline first."""
+    known, metric = comparison.systems[0].scores.metrics, comparison.headline
+    return [metric, *(m for m in _COLUMNS if m in known and m != metric)]
 
 
 def paired(comparison: Comparison, name: str) -> list[Block]:
@@ -188,10 +216,9 @@ def ceilings(comparison: Comparison) -> list[Block]:
     ]
 
 
-def _results_table(comparison: Comparison, averaged: bool) -> Table:
-    metric = comparison.headline
-    known = comparison.systems[0].scores.metrics
-    others = [m for m in _COLUMNS if m in known and m != metric]
+def _results_table(comparison: Comparison) -> Table:
+    metric, *others = shown_metrics(comparison)
+    averaged = _is_averaged(comparison)
     columns = ["System", METRICS[metric]]
     columns += ["pooled"] * averaged
     columns += [METRICS[m] for m in others]
@@ -203,7 +230,7 @@ def _results_table(comparison: Comparison, averaged: bool) -> Table:
             continue
         metrics = entry.scores.metrics
         cells = [
-            Cell(labels[entry.name] + _marks_of(entry)),
+            Cell(labels[entry.name] + marks_of(entry)),
             Cell(number(entry.headline.value), bracket(entry.headline)),
         ]
         if averaged:
@@ -213,24 +240,18 @@ def _results_table(comparison: Comparison, averaged: bool) -> Table:
             f1 = number(metrics[beside].mean.value) if beside else ""
             cells.append(Cell(number(metrics[other].mean.value), f1))
         rows.append(TableRow(tuple(cells), strong=entry is comparison.best))
-    best = comparison.best
-    utterances = best.corpus.get("utterances")
-    size = f"{utterances:,} utterances, " if isinstance(utterances, int) else ""
-    noun = "trials " if best.scores.predictions.task == "verification" else ""
-    caption = (
-        f"{question(comparison)} ({size}{best.scores.num_items:,} {noun}scored, hash "
-        f"{str(best.corpus.get('hash') or 'not stated')[:16]}); "
-        f"{common('protocol', (protocol_name(s.protocol) for s in comparison.systems))}; "
-        f"{common('selection', (selection_rule(s.protocol) for s in comparison.systems))}."
-    )
-    if any(counts := [protocol_counts(s.protocol) for s in comparison.systems]):
-        caption += f" Counts: {common('count', counts)}."
+    caption = made(comparison)
     if any(m in _F1_BESIDE for m in others):
         caption += " Beside Acc2 its weighted F1; ≠ 0 leaves targets of 0 out."
     return Table(caption, tuple(columns), tuple(rows))
 
 
-def _warnings(systems: Sequence[System]) -> list[Block]:
+def _is_averaged(comparison: Comparison) -> bool:
+    return any(len(system.scores.runs) > 1 for system in comparison.systems)
+
+
+def warnings(systems: Sequence[System]) -> list[Block]:
+    """What a reader of the numbers must know: leaky, transductive, incomplete."""
     sentences = []
     if any(s.protocol.get("selection") == "best_test" for s in systems):
         sentences.append(
@@ -246,7 +267,8 @@ def _warnings(systems: Sequence[System]) -> list[Block]:
     return [Notes(tuple(sentences))] if sentences else []
 
 
-def _marks_of(system: System) -> str:
+def marks_of(system: System) -> str:
+    """The signs of `warnings` behind the name of a system."""
     leaky = system.protocol.get("selection") == "best_test"
     return "\N{NO-BREAK SPACE}†" * leaky + "\N{NO-BREAK SPACE}‡" * bool(
         system.protocol.get("transductive")
