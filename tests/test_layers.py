@@ -8,10 +8,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent / "crosstone"
 ALLOWED = {
     "errors": set(),
+    "files": set(),
     "config": {"errors"},
     "sequence": {"errors"},
     "metrics": {"errors"},
-    "data": {"errors", "config", "sequence", "metrics"},
+    "data": {"errors", "files", "config", "sequence", "metrics"},
     "nn": {"errors", "config", "sequence", "metrics"},
     "models": {"nn"},
     "objectives": {"models", "data"},
@@ -19,7 +20,7 @@ ALLOWED = {
     "protocols": {"data"},
     "training": {"objectives", "data"},
     "serve": {"inference"},
-    "scoring": {"metrics"},
+    "scoring": {"metrics", "files"},
     "reports": {"scoring", "protocols"},
     "runs": {"training", "inference", "protocols", "reports"},
     "studies": {"runs"},

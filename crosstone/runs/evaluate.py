@@ -11,6 +11,7 @@ from crosstone.data.batch import Items, Target
 from crosstone.data.corpus import Corpus
 from crosstone.data.votes import rater_agreement
 from crosstone.errors import ConfigError, CorpusError
+from crosstone.files import write_lines
 from crosstone.inference.calibration import Calibration
 from crosstone.inference.embedder import Embedder
 from crosstone.inference.prediction import kinds_of
@@ -35,7 +36,7 @@ from crosstone.runs.provenance import (
     stages_of_model,
 )
 from crosstone.runs.robustness import robustness
-from crosstone.runs.run import Progress, write_lines
+from crosstone.runs.run import Progress
 from crosstone.runs.runset import run_set_of
 from crosstone.runs.verification import ask_trials
 from crosstone.scoring.score import Scores, score_predictions

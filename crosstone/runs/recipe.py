@@ -24,7 +24,8 @@ class DataSpec:
     """What a stage trains on."""
 
     corpus: str = ""
-    """Folder that `crosstone prepare` wrote."""
+    """Folder that `crosstone prepare` wrote; for pretrain, and for adapt without protocol, also a
+    Lhotse Shar, which is read as a stream."""
 
     split: str | None = None
     """Only the utterances of this part of the corpus's own partition."""
@@ -110,6 +111,11 @@ class Recipe:
     final_model: bool = False
     """finetune: train once more on all units, into out/model, which `predict` takes."""
 
+    keep_answers: bool = False
+    """finetune: what the model answers on the test side, and on the validation side where there is
+    one, after every epoch is kept in the run's `answers/`: rules of selection can then be compared
+    on one training."""
+
     calibrate: Literal["none", "auto", "temperature", "vector"] = "none"
     """finetune: how probabilities are calibrated on the fold's validation groups; those of the
     final model on the answers of the folds to what they did not train on. auto is the temperature
@@ -130,6 +136,8 @@ class Recipe:
             faults.append("finetune needs protocol and objectives.supervised")
         if self.stage != "finetune" and (asked.supervised or asked.orthogonality):
             faults.append(f"{self.stage} uses no labels: set objectives.supervised=null")
+        if self.keep_answers and (self.protocol is None or self.protocol.task == "verification"):
+            faults.append("keep_answers is for finetune on classes or values")
         if self.stage != "finetune" and not asked.masks:
             faults.append(
                 f"{self.stage} needs objectives.masked_text, masked_audio or masked_frames"

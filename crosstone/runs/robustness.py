@@ -11,12 +11,13 @@ from crosstone.data.batch import Item, Items, Target
 from crosstone.data.item_view import KINDS, ItemView, only, rows_of
 from crosstone.data.misheard import misheard, word_errors
 from crosstone.data.text import shortened, tokenise
+from crosstone.files import write_lines, write_text
 from crosstone.inference.predictor import Predictor
 from crosstone.metrics import Interval
 from crosstone.models.towers import max_tokens
 from crosstone.objectives.base import draws
 from crosstone.runs.predictions import predict_items, prediction_lines
-from crosstone.runs.run import Progress, write_lines, write_text
+from crosstone.runs.run import Progress
 from crosstone.scoring.pairing import pair_scores
 from crosstone.scoring.score import Scores, plain, score_predictions
 

@@ -5,7 +5,7 @@ import logging
 import os
 import platform
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from crosstone.config import to_tree
 from crosstone.data.batch import Items, collate
 from crosstone.data.corpus import Corpus
 from crosstone.errors import CrosstoneError
+from crosstone.files import write_lines, write_text
 from crosstone.inference.prediction import kinds_of
 from crosstone.metrics import LOWER_IS_BETTER
 from crosstone.protocols import Fold
@@ -29,6 +30,7 @@ from crosstone.runs.assembly import Assembly, assemble
 from crosstone.runs.calibration import calibrate_fold
 from crosstone.runs.codes import codes_of
 from crosstone.runs.corpora import fingerprints_of, words_of
+from crosstone.runs.epochs import keep_answers
 from crosstone.runs.identity import IDENTITY, identity_of, refuse_other
 from crosstone.runs.items import make_items, refuse_lacking
 from crosstone.runs.predictions import predict_items, prediction_lines, score_items
@@ -79,9 +81,7 @@ def train_run(
     if fold is not None:  # else training takes all, but for a probe
         refuse_lacking(recipe, assembly, corpus)
     if main:
-        write_text(folder / RECIPE, dump_recipe(recipe))
-        write_text(folder / IDENTITY, json.dumps(identity, indent=2))
-        write_text(folder / "env.json", json.dumps(environment(), indent=2))
+        note_start(recipe, folder, identity)
     items = _items(recipe, assembly, trained_on, progress)
     probe = None
     if probed is not None:
@@ -93,6 +93,12 @@ def train_run(
     if fold is not None and assembly.target is not None:
         test_items = _side_items(recipe, assembly, corpus.select(fold.test))
     valid_items = _calibrating_items(recipe, assembly, corpus, fold)
+    record = None
+    if recipe.keep_answers and fold is not None and test_items is not None:
+        sides = {"test": test_items}
+        if len(fold.valid):
+            sides["valid"] = _side_items(recipe, assembly, corpus.select(fold.valid))
+        record = keep_answers(assembly, fold, seed, folder, sides)
     protocol = recipe.protocol
     fit(
         model,
@@ -110,6 +116,7 @@ def train_run(
         higher_is_better=protocol is not None and protocol.metric not in LOWER_IS_BETTER,
         probe=probe,
         probe_every=recipe.probe_every,
+        record=record,
         progress=((lambda done, total, info: progress(title, done, total)) if progress else None),
         identity={
             "corpus": trained_on.hash,
@@ -121,6 +128,13 @@ def train_run(
         chose = None if validation is None else corpus.select(_choosing_rows(recipe, fold))
         _leave(recipe, assembly, fold, seed, folder, items, test_items, chose, valid_items)
     PartialState().wait_for_everyone()
+
+
+def note_start(recipe: Recipe, folder: Path, identity: Mapping[str, str | None]) -> None:
+    """Write what a run begins with into its folder."""
+    write_text(folder / RECIPE, dump_recipe(recipe))
+    write_text(folder / IDENTITY, json.dumps(identity, indent=2))
+    write_text(folder / "env.json", json.dumps(environment(), indent=2))
 
 
 def is_complete(recipe: Recipe, folder: Path, fold: Fold | None) -> bool:
@@ -146,11 +160,6 @@ def environment() -> dict[str, Any]:
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "processes": PartialState().num_processes,
     }
-
-
-def write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
-    """JSON lines, whole or not at all."""
-    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def _items(recipe: Recipe, assembly: Assembly, corpus: Corpus, progress: Progress | None) -> Items:
@@ -228,14 +237,7 @@ def _leave(
             recipe.stage,
             items.corpus,
             fingerprints_of(items.corpus),
-            encoders={
-                modality: name
-                for modality, name in (
-                    ("audio", recipe.model.audio_encoder),
-                    ("text", recipe.model.text_encoder),
-                )
-                if name is not None
-            },
+            encoders=encoders_in(recipe),
             transductive=recipe.data.transductive,
             seed=seed,
             words=words_of(items.corpus),
@@ -281,6 +283,12 @@ def heard_in(recipe: Recipe, kinds: Sequence[str]) -> list[str]:
     return sorted(heard)
 
 
+def encoders_in(recipe: Recipe) -> dict[str, str]:
+    """The encoders that a stage begins with, by modality, as its recipe names them."""
+    named = {"audio": recipe.model.audio_encoder, "text": recipe.model.text_encoder}
+    return {modality: name for modality, name in named.items() if name is not None}
+
+
 def _choice(recipe: Recipe, chose: Corpus | None) -> dict[str, Any]:
     """What a stage says of how its epoch was chosen."""
     if chose is None or recipe.protocol is None:
@@ -305,10 +313,3 @@ def save_model(assembly: Assembly, past: Sequence[Stage], folder: Path) -> None:
     write_seen(temporary, past)
     shutil.rmtree(folder, ignore_errors=True)
     temporary.replace(folder)
-
-
-def write_text(path: Path, text: str) -> None:
-    """A text file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -11,6 +11,7 @@ from accelerate import PartialState
 
 from crosstone.data.corpus import Corpus
 from crosstone.errors import CheckpointError, ConfigError
+from crosstone.files import write_lines, write_text
 from crosstone.models import FAMILIES
 from crosstone.models.task import load_task, model_folder
 from crosstone.protocols import Plan, alterations, plan_folds
@@ -22,7 +23,8 @@ from crosstone.runs.identity import identity_of, refuse_other
 from crosstone.runs.leakage import check_past, check_recordings
 from crosstone.runs.processes import join_processes
 from crosstone.runs.recipe import RECIPE, Recipe
-from crosstone.runs.run import Progress, dump_recipe, train_run, write_lines, write_text
+from crosstone.runs.run import Progress, dump_recipe, train_run
+from crosstone.runs.streams import is_stream, train_stream
 from crosstone.scoring.score import score_predictions
 from crosstone.training import peak_memory_mib
 
@@ -42,8 +44,11 @@ def run(
     begun = time.monotonic()
     join_processes(cpu=recipe.training.cpu)
     _claim(recipe, out, resume)
-    corpus, left_out = open_corpus(recipe, progress)
     inits = inits_of(recipe)
+    if is_stream(recipe):
+        train_stream(recipe, out, init=inits.whole, resume=resume, progress=progress)
+        return out
+    corpus, left_out = open_corpus(recipe, progress)
     if recipe.protocol is None:
         seed = recipe.seeds[0]
         train_run(

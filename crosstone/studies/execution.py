@@ -12,8 +12,9 @@ from filelock import FileLock
 
 from crosstone import __version__
 from crosstone.errors import CrosstoneError
+from crosstone.files import write_text
 from crosstone.runs.pool import Done, RunPool
-from crosstone.runs.run import Progress, write_text
+from crosstone.runs.run import Progress
 from crosstone.studies.plan import DONE, is_done
 from crosstone.studies.steps import Step
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from crosstone.errors import ConfigError
-from crosstone.studies import cmt
+from crosstone.studies import cmt, ours
 from crosstone.studies.study import Study
 
-STUDIES: Mapping[str, Study] = MappingProxyType({study.name: study for study in (*cmt.STUDIES,)})
+STUDIES: Mapping[str, Study] = MappingProxyType(
+    {study.name: study for study in (*cmt.STUDIES, *ours.STUDIES)}
+)
 
 
 def named_study(name: str) -> Study:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from crosstone.errors import ConfigError
+from crosstone.runs.epochs import Rule
 
 Start = Literal["fresh", "pretrained", "adapted"]
 Where = Literal["text", "table", "figure", "ours"]
@@ -33,11 +34,21 @@ class System:
     corpus: Mapping[str, str] = field(default_factory=dict)
     """Options of a corpus that is made on the spot, where it is not the study's own."""
 
+    unlabelled: Mapping[str, str] = field(default_factory=dict)
+    """The same, of the corpus that its earlier stages hear and read."""
+
+    towers: bool = True
+    """Whether its encoders come from a stage of their own; else from nothing. Only of small ones."""
+
     finetuning: tuple[str, ...] = ()
     """Overrides of its fine-tuning."""
 
     pretraining: tuple[str, ...] = ()
     """Overrides of its pretraining, and of its adaptation."""
+
+    rule: Rule | None = None
+    """Of one training that kept what every epoch answered: whose epoch counts. None: the epoch by
+    the protocol's own rule."""
 
     tuned: bool = True
     """Whether `--budget` tunes it."""
@@ -58,8 +69,11 @@ class Claim:
     """A paper's text and its table are separate claims."""
 
     first: str
-    over: tuple[str, ...]
+    over: tuple[str, ...] = ()
     """Names of systems; several: first is better than every one of them."""
+
+    ceiling: str = ""
+    """Instead: first gets more right than this ceiling that its corpus states, in accuracy."""
 
     metric: str = ""
     """By default the protocol's headline."""
@@ -118,6 +132,11 @@ class Study:
             for claim in self.claims
             for name in (claim.first, *claim.over)
             if name not in names
+        ]
+        faults += [
+            f"claim '{claim.sentence}': expected either over or ceiling"
+            for claim in self.claims
+            if bool(claim.over) == bool(claim.ceiling)
         ]
         for drawing in self.drawings:
             wanted = [f for f in (drawing.x, drawing.line, drawing.panel) if f]

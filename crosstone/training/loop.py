@@ -52,6 +52,7 @@ def fit(
     higher_is_better: bool = False,
     probe: Probe | None = None,
     probe_every: int = 0,
+    record: Probe | None = None,
     progress: Progress | None = None,
     identity: Mapping[str, Any] | None = None,
 ) -> FitResult:
@@ -68,8 +69,9 @@ def fit(
     collate makes a Batch, not yet corrupted, of a list of items; neither may draw random numbers.
     Items that are `Planned` are a stream, which resumes on the same number of processes only.
     watch names the score that selection "best" and a plateau schedule go by. probe is called every
-    probe_every steps, at the end only where that is 0. identity (JSON) is anything else that a
-    resumed run must share, such as the corpus's hash.
+    probe_every steps, at the end only where that is 0, and record with the number of every epoch
+    that is scored, or would be. identity (JSON) is anything else that a resumed run must share,
+    such as the corpus's hash.
 
     Raises CrosstoneError on a loss that is not finite, on a full disk, on nothing to train with;
     CheckpointError where `out` holds another run's checkpoint.
@@ -144,6 +146,7 @@ def fit(
         sign=1.0 if higher_is_better else -1.0,
         probe=probe,
         probe_every=probe_every,
+        record=record,
         progress=progress,
         hears=plan.lengths is not None and getattr(items, "hears", True),
     )

@@ -74,6 +74,7 @@ class Sitting:
     sign: float
     probe: Probe | None
     probe_every: int
+    record: Probe | None
     progress: Progress | None
     hears: bool
     log: RunLog = field(default_factory=lambda: RunLog(None))
@@ -231,6 +232,8 @@ class Sitting:
         if due:
             self.averages.after_epoch()
         kept = self._to_keep() if due else None
+        if self.record is not None and due:
+            self._ask(self.record, kept, at.epoch)
         valid = self._ask(self.score, kept) if self.score is not None and due else None
         line = {"epoch": at.epoch, "step": at.step, "loss": at.epoch_loss / at.batch}
         self._write("epoch", **line, **({} if valid is None else {"valid": valid}))

@@ -1,0 +1,179 @@
+"""The claim board: every sentence of a study tried on its systems, all corrected together."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from crosstone.errors import CrosstoneError
+from crosstone.metrics import LOWER_IS_BETTER, Interval, Replicates, canonical_name
+from crosstone.reports.chance import Chance, can_tell, chance_of, corrected
+from crosstone.reports.comparison import System
+from crosstone.reports.wording import METRICS, count
+from crosstone.scoring.pairing import Pair, pair_scores
+from crosstone.studies.study import Claim
+
+Outcome = Literal["held", "did not hold", "not decided", "not tried"]
+
+MARKS: Mapping[Outcome, str] = {
+    "held": "✓",
+    "did not hold": "✗",
+    "not decided": "?",
+    "not tried": "–",
+}
+"""Outcome → what stands before its word."""
+
+SMALLEST = 0.01
+"""The smallest effect that counts, one point: a claim of more than nothing claims at least that,
+and an interval that ends below it excludes it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """One comparison of a claim: its first system against one of the others."""
+
+    first: str
+    over: str
+    metric: str
+    effect: Interval
+    """Above 0 is better, whichever way the metric runs."""
+    p: float
+    """Of an effect of the claim's `by`."""
+    p_corrected: float
+    """After Holm, over all comparisons of the board."""
+    least_p: float
+    """The smallest corrected p that so many clusters, or draws, allow."""
+    by: str
+    clusters: int
+    test: str
+    """What p comes from."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A claim, and what became of it."""
+
+    claim: Claim
+    outcome: Outcome
+    tried: tuple[Tried, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """Why it was not tried or cannot be decided; another metric than it asks for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Draft:
+    """What is known of a comparison before all are corrected together."""
+
+    first: str
+    over: str
+    metric: str
+    effect: Interval
+    chance: Chance
+    level: float
+
+
+def try_claims(
+    claims: Iterable[Claim], systems: Mapping[str, System], left_out: Mapping[str, str]
+) -> tuple[Entry, ...]:
+    """Every claim with its outcome.
+
+    Held: each comparison has a corrected p below 1 - level and an interval wholly above `by`. Did
+    not hold: the interval of one lies wholly below what is claimed, `by` or where that is 0 the
+    smallest effect that counts. left_out: why a system was not trained.
+    """
+    claims = tuple(claims)
+    drafts: list[list[_Draft] | str] = [_drafts(claim, systems, left_out) for claim in claims]
+    flat = [draft for found in drafts if not isinstance(found, str) for draft in found]
+    ps = iter(corrected([draft.chance for draft in flat], "holm"))
+    entries = []
+    for claim, found in zip(claims, drafts, strict=True):
+        if isinstance(found, str):
+            entries.append(Entry(claim=claim, outcome="not tried", remarks=(found,)))
+        else:
+            entries.append(_entry(claim, found, [next(ps) for _ in found]))
+    return tuple(entries)
+
+
+def _drafts(
+    claim: Claim, systems: Mapping[str, System], left_out: Mapping[str, str]
+) -> list[_Draft] | str:
+    """The comparisons of a claim, or why it cannot be tried."""
+    missing = [name for name in (claim.first, *claim.over) if name not in systems]
+    if missing:
+        return "; ".join(f"{name}: {left_out.get(name, 'not trained')}" for name in missing)
+    try:
+        return [_draft(claim, systems[claim.first], systems[name]) for name in claim.over]
+    except CrosstoneError as error:
+        return str(error)
+
+
+def _draft(claim: Claim, first: System, over: System) -> _Draft:
+    pair = pair_scores(first.scores, over.scores, (first.name, over.name))
+    drawn = pair.replicates()
+    metric = canonical_name(claim.metric)
+    if metric not in drawn:
+        metric = first.scores.headline
+    sign, found = -1 if metric in LOWER_IS_BETTER else 1, drawn[metric]
+    better = Replicates(sign * found.observed, sign * found.drawn)
+    return _Draft(
+        first=first.name,
+        over=over.name,
+        metric=metric,
+        effect=better.estimate(first.scores.level).mean,
+        chance=_chance(pair, metric, better, claim.by)
+        if claim.by
+        else chance_of(pair, metric, found),
+        level=first.scores.level,
+    )
+
+
+def _chance(pair: Pair, metric: str, better: Replicates, by: float) -> Chance:
+    """The chance of an effect of `by`, by draws: systems so far apart cannot be exchanged."""
+    moved = Replicates(better.observed - by, better.drawn - by)
+    clusters = pair.clusters
+    return Chance(
+        p=moved.p_value(),
+        test=f"drawing {count(clusters.count, clusters.by)}, against an effect of {by:+g}",
+        least=max(min(1.0, 2 / 2**clusters.count), 2 / (moved.drawn.shape[1] + 1)),
+        clusters=clusters,
+    )
+
+
+def _entry(claim: Claim, drafts: list[_Draft], ps: list[tuple[float, float]]) -> Entry:
+    tried, held, failed, remarks = [], True, False, []
+    for draft, (p, least) in zip(drafts, ps, strict=True):
+        effect, clusters = draft.effect, draft.chance.clusters
+        units = count(clusters.count, clusters.by)
+        tells = can_tell(least, draft.level)
+        if not math.isfinite(effect.low):
+            remarks.append(f"no interval can be drawn over {units}")
+        elif not tells:
+            remarks.append(f"cannot be told with {units}: the least corrected p is {least:.3g}")
+        if claim.metric and draft.metric != canonical_name(claim.metric):
+            asked = METRICS.get(canonical_name(claim.metric), claim.metric)
+            remarks.append(
+                f"the claim is of {asked}, which is not measured here: tried in "
+                f"{METRICS.get(draft.metric, draft.metric)}"
+            )
+        held = held and tells and p < 1 - draft.level and effect.low > claim.by
+        failed = failed or (tells and effect.high < (claim.by or SMALLEST))
+        tried.append(
+            Tried(
+                first=draft.first,
+                over=draft.over,
+                metric=draft.metric,
+                effect=effect,
+                p=draft.chance.p,
+                p_corrected=p,
+                least_p=least,
+                by=clusters.by,
+                clusters=clusters.count,
+                test=draft.chance.test,
+            )
+        )
+    return Entry(
+        claim=claim,
+        outcome="held" if held else "did not hold" if failed else "not decided",
+        tried=tuple(tried),
+        remarks=tuple(dict.fromkeys(remarks)),
+    )
