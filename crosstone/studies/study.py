@@ -38,7 +38,7 @@ class System:
     """The same, of the corpus that its earlier stages hear and read."""
 
     towers: bool = True
-    """Whether its encoders come from a stage of their own; else from nothing. Only of small ones."""
+    """Whether its small encoders come from a stage of their own; else from nothing."""
 
     finetuning: tuple[str, ...] = ()
     """Overrides of its fine-tuning."""
