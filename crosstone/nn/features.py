@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LARGE = 2**20
+LARGE = 2**18
 """Numbers that go into the Fourier transforms of an item from which on they are made in pieces."""
 
 PIECE = 256
-"""Frames of a piece: on a CPU their spectra stay in its cache."""
+"""Frames of a piece at most: on a CPU their spectra stay in its cache."""
 
 
 def mel_filterbank(sampling_rate: int, n_fft: int, num_mels: int) -> Tensor:
@@ -74,33 +74,39 @@ class LogMel(nn.Module):
         if short > 0:
             waveform = F.pad(waveform, (0, short))
         frames = waveform.unfold(-1, self.window_size, self.hop)
-        in_pieces = (
+        filters = self.filters.to(waveform.dtype).T
+        if (
             frames.device.type == "cpu"
             and not frames.requires_grad
             and not torch.compiler.is_compiling()
             and frames.shape[1] * self.n_fft > LARGE
-        )
-        power = self._power_in_pieces(frames) if in_pieces else self._power(frames)
-        return torch.log(power @ self.filters.to(waveform.dtype).T + 1e-6)
+        ):
+            return self._energies_in_pieces(frames, filters).add_(1e-6).log_()
+        return torch.log(self._power(frames) @ filters + 1e-6)
 
     def _power(self, frames: Tensor) -> Tensor:
         spectrum = torch.fft.rfft(frames * self.window.to(frames.dtype), n=self.n_fft)
         squares = torch.view_as_real(spectrum).square()  # side by side: faster than one by one
         return squares[..., 0] + squares[..., 1]
 
-    def _power_in_pieces(self, frames: Tensor) -> Tensor:
-        """The same to the last bit, without gradients: each piece is windowed into one room that
-        ends in zeros, squared where its spectrum lies and added up where it is to stay."""
+    def _energies_in_pieces(self, frames: Tensor, filters: Tensor) -> Tensor:
+        """The same without gradients: each piece is windowed into one room that ends in zeros, and
+        squared where its spectrum lies."""
         window = self.window.to(frames.dtype)
-        power = frames.new_empty(*frames.shape[:2], self.n_fft // 2 + 1)
+        energies = frames.new_empty(*frames.shape[:2], filters.shape[1])
+        count = -(-frames.shape[1] // PIECE)
         room = frames.new_zeros(PIECE, self.n_fft)
-        for item, energies in zip(frames, power, strict=True):
-            for piece, energy in zip(item.split(PIECE), energies.split(PIECE), strict=True):
-                padded = room[: len(piece)]
-                torch.mul(piece, window, out=padded[:, : self.window_size])
-                squares = torch.view_as_real(torch.fft.rfft(padded)).square_()
-                torch.add(squares[..., 0], squares[..., 1], out=energy)
-        return power
+        power = frames.new_empty(PIECE, self.n_fft // 2 + 1)
+        for item, found in zip(frames, energies, strict=True):
+            for piece, energy in zip(
+                item.tensor_split(count), found.tensor_split(count), strict=True
+            ):
+                size = len(piece)
+                torch.mul(piece, window, out=room[:size, : self.window_size])
+                squares = torch.view_as_real(torch.fft.rfft(room[:size])).square_()
+                torch.add(squares[..., 0], squares[..., 1], out=power[:size])
+                torch.mm(power[:size], filters, out=energy)
+        return energies
 
 
 class MFCC(nn.Module):

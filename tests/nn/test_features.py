@@ -26,7 +26,7 @@ def test_log_mel_equals_librosa() -> None:
     assert found.shape[0] == LogMel(16_000, 512, 320, 80).num_frames(8000)
 
 
-@pytest.mark.parametrize("piece", [7, 128])
+@pytest.mark.parametrize("piece", [16, 128])
 def test_pieces_change_nothing_to_the_last_bit(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
     log_mel = LogMel(16_000, 400, 160, 40)
     waveform = torch.randn(3, 9000, generator=torch.Generator().manual_seed(0))
