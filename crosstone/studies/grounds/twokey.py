@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crosstone.data.corpora.twokey.script import cast_of
+from crosstone.data.corpora.twokey.voices import SPEAKERS, UNLABELLED_SPEAKERS
+from crosstone.data.corpus import Corpus
 from crosstone.studies.grounds.small import CODEWORDS, SmallGround
 from crosstone.studies.steps import Codewords, Given, Made, Step
 from crosstone.studies.study import Study, System
@@ -36,6 +39,9 @@ class Twokey(SmallGround):
     def heard(self, system: System) -> Step:
         return self.made(system.unlabelled)
 
+    def elsewhere(self, system: System) -> tuple[tuple[str, Step], ...]:
+        return tuple((name, self.made(options)) for name, options in system.elsewhere.items())
+
     def made(self, options: Mapping[str, str]) -> Step:
         """The corpus of these options, or the study's own; of one that has options, only what is
         labelled is spoken, unless they say otherwise."""
@@ -53,6 +59,31 @@ class Twokey(SmallGround):
         said = ", ".join(f"{k} {v}" for k, v in options.items())
         return Made(f"twokey {said}".strip(), "twokey", made)
 
+    def asked(self, system: System) -> tuple[str, ...]:
+        if system.asks == "sentiment":
+            return ("protocol.target=sentiment", "protocol.task=regression")
+        if system.asks == "speaker":
+            names = ", ".join(self._last_session(self.corpus(system)))
+            return (
+                *("protocol.kind=trials", "protocol.task=verification", "protocol.selection=last"),
+                *("protocol.unit=speaker", "protocol.target=speaker", "protocol.ge2e_seed=0"),
+                f"protocol.test_units=[{names}]",
+            )
+        return ()
+
+    def _last_session(self, corpus: Step) -> tuple[str, ...]:
+        """Who speaks there: a fifth of the labelled speakers, none of whom others sound like."""
+        if isinstance(corpus, Made):
+            sizes = {"speakers": SPEAKERS, "unlabelled_speakers": UNLABELLED_SPEAKERS}
+            sizes |= {k: corpus.options[k] for k in ("seed", *sizes) if k in corpus.options}
+            cast = [(speaker.group, speaker.name) for speaker in cast_of(**sizes)[0]]
+        else:
+            found = Corpus.open(corpus.output(Path()))
+            found = found.where(lambda utterance: utterance.split == "labelled")
+            cast = sorted({*zip(found.groups, found.speakers, strict=True)})
+        last = max(group for group, _ in cast)
+        return tuple(name for group, name in cast if group == last)
+
     def codewords(self, heard: Step) -> Step:
         return Codewords("codewords", heard, "unlabelled", CODEWORDS)
 
@@ -60,7 +91,7 @@ class Twokey(SmallGround):
         if self.quick:
             rule = "best_valid" if "protocol.selection=nested" in study.protocol else "last"
             return (*study.protocol, "protocol.kind=holdout", f"protocol.selection={rule}")
-        return ("protocol.kind=grouped-kfold", "protocol.folds=5", *study.protocol)
+        return ("protocol.kind=grouped-kfold", "protocol.folds=3", *study.protocol)
 
     def fewer(self, share: float) -> tuple[str, ...]:
         steps = max(200, round(FULL_STEPS * share**0.5))  # as in twokey-cmt-few
