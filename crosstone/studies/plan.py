@@ -59,12 +59,12 @@ def plan_study(study: Study, ground: Ground, seeds: Sequence[int]) -> Plan:
         for system in systems
     }
     measured = {
-        name: tuple(
+        system.name: tuple(
             Measured(f"{kind} of {step.title}", kind, step)
-            for kind in study.measures
-            for step in steps
+            for kind in (*study.measures, *system.measures)
+            for step in trained[system.name]
         )
-        for name, steps in trained.items()
+        for system in systems
     }
     return Plan(study, ground, tuple(seeds), trained, measured, left_out)
 

@@ -8,6 +8,7 @@ from crosstone.errors import ConfigError
 from crosstone.runs.epochs import Rule
 
 Start = Literal["fresh", "pretrained", "adapted"]
+Asked = Literal["", "emotion", "sentiment", "speaker"]
 Where = Literal["text", "table", "figure", "ours"]
 
 
@@ -27,6 +28,10 @@ class System:
 
     start: Start = "fresh"
     """From the encoders alone, from cross-modal pretraining, or from adaptation after it."""
+
+    asks: Asked = ""
+    """What it is trained to tell, `speaker` by trials of pairs; empty: what the ground asks first.
+    """
 
     share: float = 1.0
     """Share of the training labels that it sees."""
@@ -52,6 +57,9 @@ class System:
 
     tuned: bool = True
     """Whether `--budget` tunes it."""
+
+    measures: tuple[str, ...] = ()
+    """What is measured of it beside what the study measures of all, by name of `MEASURES`."""
 
     factors: Mapping[str, float | str] = field(default_factory=dict)
     """Where it stands in the study's figure: the place on the axis, and the line it is part of."""

@@ -1,7 +1,7 @@
 """Grounds at the size of a laptop: every family from small encoders, by the recipes of twokey."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crosstone.studies.grounds.base import Ground
 from crosstone.studies.steps import Codewords, Step, Trained
@@ -32,6 +32,8 @@ class SmallFamily:
     """Modalities whose encoder is taken from stage 0, not from nothing."""
     codes: bool = False
     """Whether pretraining predicts codewords."""
+    speech: str = ""
+    """Built-in speech encoder of 20 ms a frame that stage 0 trains; empty: logmel-mini of 40 ms."""
 
 
 SMALL: Mapping[str, SmallFamily] = {
@@ -58,8 +60,29 @@ SMALL: Mapping[str, SmallFamily] = {
     ),
     "mockingjay": SmallFamily(finetune="twokey-mockingjay", pretrain="twokey-mockingjay-pretrain"),
     "mult": SmallFamily(finetune="twokey-mult"),
-    "jbls": SmallFamily(finetune="twokey-jbls"),
-    "cma": SmallFamily(finetune="twokey-cma"),
+    "jbls": SmallFamily(finetune="twokey-jbls", towers=("audio", "text"), speech="speechbert-tiny"),
+    "jbls-audio": SmallFamily(
+        finetune="twokey-jbls",
+        overrides=("model.family=jbls-audio", "model.text_encoder=null"),
+        towers=("audio",),
+        speech="speechbert-tiny",
+    ),
+    "jbls-text": SmallFamily(
+        finetune="twokey-jbls",
+        overrides=("model.family=jbls-text", "model.audio_encoder=null"),
+        towers=("text",),
+    ),
+    "cma": SmallFamily(finetune="twokey-cma", towers=("audio", "text")),
+    "cma-audio": SmallFamily(
+        finetune="twokey-cma",
+        overrides=("model.family=cma-audio", "model.text_encoder=null"),
+        towers=("audio",),
+    ),
+    "cma-text": SmallFamily(
+        finetune="twokey-cma",
+        overrides=("model.family=cma-text", "model.audio_encoder=null"),
+        towers=("text",),
+    ),
 }
 """Families → their recipes."""
 
@@ -93,6 +116,10 @@ class SmallGround(Ground):
         """Overrides of the protocol of all systems."""
         raise NotImplementedError
 
+    def asked(self, system: System) -> tuple[str, ...] | None:
+        """Overrides of the protocol by what a system tells; None where no label here says it."""
+        return None if system.asks else ()
+
     def stage(self, recipe: str) -> tuple[str, ...]:
         """Overrides of a stage, by the recipe's name, whatever the system."""
         return ()
@@ -108,22 +135,24 @@ class SmallGround(Ground):
             return f"'{system.family}' has no pretraining"
         if system.start == "adapted" and not SMALL[system.family].adapt:
             return f"no small recipe adapts '{system.family}'"
+        if self.asked(system) is None:
+            return f"{self.name} has no protocol that asks for {system.asks}"
         return ""
 
     def finetuned(self, study: Study, system: System, seed: int) -> Trained:
         small = SMALL[system.family]
         given: Earlier = [("data.corpus", self.corpus(system))]
-        overrides = [*small.overrides, f"seeds=[{seed}]"]
+        overrides = [*small.overrides, *self._sized(system), f"seeds=[{seed}]"]
         if system.start == "fresh":
             own, towers = self._encoders(system)
             given += towers
-            overrides += [*self._sized(system), *own]
+            overrides += own
         else:
             earlier = self.adapted if system.start == "adapted" else self.pretrained
             given.append(("model.init", earlier(study, system, seed)))
             if not small.towers:
                 overrides += ["model.audio_encoder=null", "model.text_encoder=null"]
-        overrides += [*self.stage(small.finetune), *self.protocol(study), *system.finetuning]
+        overrides += [*self.stage(small.finetune), *self._asks(study, system), *system.finetuning]
         if system.share < 1:
             overrides += self.fewer(system.share)
         return self._trained(f"{system.name}, seed {seed}", small.finetune, overrides, given)
@@ -147,12 +176,16 @@ class SmallGround(Ground):
             ("model.init", self.pretrained(study, system, seed)),
             *self._codes(small, system),
         ]
-        overrides = [f"seeds=[{seed}]", *self.stage(small.adapt), *self.protocol(study)]
+        overrides = [*self._sized(system), f"seeds=[{seed}]", *self.stage(small.adapt)]
+        overrides += self._asks(study, system)
         title = f"{system.family} adaptation, seed {seed}"
         return self._trained(title, small.adapt, [*overrides, *system.pretraining], given)
 
     def _sized(self, system: System) -> tuple[str, ...]:
         return SMALL[system.family].large if system.size == "large" else ()
+
+    def _asks(self, study: Study, system: System) -> tuple[str, ...]:
+        return (*self.protocol(study), *(self.asked(system) or ()))
 
     def _hears(self, system: System) -> Step:
         heard = self.heard(system)
@@ -169,18 +202,27 @@ class SmallGround(Ground):
         nothing where the system wants no such stage, or the ground has nothing for it to hear."""
         own: list[str] = []
         towers: Earlier = []
-        heard = self.heard(system) if system.towers else None
-        for modality in SMALL[system.family].towers:
+        heard, small = self.heard(system) if system.towers else None, SMALL[system.family]
+        for modality in small.towers:
+            speech = small.speech if modality == "audio" else ""
             if heard is None:
                 own += FROM_NOTHING[modality]
+                own += [f"model.audio_encoder={speech}"] if speech else []
                 continue
             given: Earlier = [("data.corpus", heard)]
             if modality == "audio":
-                given.append(("objectives.masked_audio.codebook", self.codewords(heard)))
+                codes = self.codewords(heard)
+                given.append(
+                    ("objectives.masked_audio.codebook", _finer(codes) if speech else codes)
+                )
             recipe = f"twokey-{modality}-tower"
             overrides = ["seeds=[0]", *self.stage(recipe)]
-            tower = self._trained(f"{modality} tower", recipe, overrides, given)
-            towers.append((f"model.{modality}_encoder", tower))
+            if speech:  # a span of 10 frames is 200 ms here
+                overrides += [f"model.audio_encoder={speech}", "objectives.masked_audio.span=10"]
+            title = f"{speech or modality} tower"
+            towers.append(
+                (f"model.{modality}_encoder", self._trained(title, recipe, overrides, given))
+            )
         return own, towers
 
     def _trained(self, title: str, recipe: str, overrides: list[str], given: Earlier) -> Trained:
@@ -190,3 +232,9 @@ class SmallGround(Ground):
         steps = min(QUICK_STEPS, step.described.training.steps or QUICK_STEPS)
         fewer = ("training.epochs=null", f"training.steps={steps}")
         return Trained(title, recipe, (*overrides, *fewer), tuple(given))
+
+
+def _finer(codes: Step) -> Codewords:
+    """The same codewords at half of the stride."""
+    assert isinstance(codes, Codewords)
+    return replace(codes, options={**codes.options, "stride": int(codes.options["stride"]) // 2})

@@ -10,6 +10,7 @@ from crosstone.data.corpora.twokey.ceilings import ceilings
 from crosstone.data.corpora.twokey.law import CUES, LAWS, Law
 from crosstone.data.corpora.twokey.script import Entry, write_script
 from crosstone.data.corpora.twokey.speech import Progress, require_engine, synthesise_lines
+from crosstone.data.corpora.twokey.voices import SPEAKERS, UNLABELLED_SPEAKERS
 from crosstone.data.corpus import Corpus, Source, Utterance
 from crosstone.errors import CorpusError
 
@@ -24,8 +25,8 @@ def prepare(
     labelled: int = 3000,
     unlabelled: int = 2400,
     text_only: int = 0,
-    speakers: int = 100,
-    unlabelled_speakers: int = 48,
+    speakers: int = SPEAKERS,
+    unlabelled_speakers: int = UNLABELLED_SPEAKERS,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Corpus:

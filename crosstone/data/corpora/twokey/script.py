@@ -80,8 +80,8 @@ def write_script(
     Raises CorpusError where a count does not fit.
     """
     _check_counts(seed, labelled, unlabelled, text_only, speakers, unlabelled_speakers)
-    voices, words, keys = (np.random.default_rng([seed, stream]) for stream in range(3))
-    cast, strangers = cast_speakers(speakers, unlabelled_speakers, voices)
+    words, keys = (np.random.default_rng([seed, stream]) for stream in (1, 2))
+    cast, strangers = cast_of(seed, speakers, unlabelled_speakers)
     mill = SentenceMill(words)
     common = _make_pool(mill, COMMON_SENTENCES)
     own = {group: _make_pool(mill, OWN_SENTENCES) for group in sorted({s.group for s in cast})}
@@ -105,6 +105,13 @@ def write_script(
         count = len(range(valence, text_only, len(VALENCES)))
         entries += [Entry(split="text", sentence=made) for made in mill.make(valence, count)]
     return tuple(entries)
+
+
+def cast_of(
+    seed: int, speakers: int, unlabelled_speakers: int
+) -> tuple[tuple[Speaker, ...], tuple[Speaker, ...]]:
+    """The labelled speakers of a script, session by session, and the unlabelled ones."""
+    return cast_speakers(speakers, unlabelled_speakers, np.random.default_rng([seed, 0]))
 
 
 def _check_counts(

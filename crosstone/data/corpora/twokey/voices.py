@@ -69,6 +69,8 @@ BASE_PITCHES = (41, 50, 59)
 height says something even of a stranger; no two differ by whole steps of the pitch, so that no
 two speakers ever give the same recording."""
 SESSIONS = 5
+SPEAKERS, UNLABELLED_SPEAKERS = 100, 48
+"""Of a corpus that asks for no other number."""
 LABELLED_VARIANTS = 35
 """The most variants that the sessions take; the others are left to the unlabelled part."""
 
