@@ -1,5 +1,6 @@
 """From a recipe to a model, its tokenizer and its objectives."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from huggingface_hub.errors import StrictDataclassError
 from crosstone.data.batch import Target
 from crosstone.data.cache import StateStore
 from crosstone.data.codebook import Codebook
+from crosstone.data.corpora.lhotse.shards import Shar
 from crosstone.data.corpus import Corpus
 from crosstone.data.text import load_tokenizer, train_tokenizer, with_reading
 from crosstone.errors import ConfigError
@@ -36,6 +38,8 @@ from crosstone.runs.provenance import (
 from crosstone.runs.recipe import ModelSpec, Recipe
 from crosstone.runs.states import open_states
 
+_LOG = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Assembly:
@@ -52,9 +56,9 @@ class Assembly:
     """By modality, what frozen encoders made before, where the recipe names a cache."""
 
 
-def assemble(recipe: Recipe, corpus: Corpus, init: Path | None, seed: int) -> Assembly:
+def assemble(recipe: Recipe, corpus: Corpus | Shar, init: Path | None, seed: int) -> Assembly:
     """Build everything a run trains; `corpus` is the training side, whose texts a new tokenizer
-    may see and whose labels name the classes.
+    may see, of a Shar a sample, and whose labels name the classes.
 
     Raises ConfigError where the parts do not go together, CheckpointError where they do not load.
     """
@@ -65,7 +69,7 @@ def assemble(recipe: Recipe, corpus: Corpus, init: Path | None, seed: int) -> As
     codebook = None
     if recipe.objectives.masked_audio is not None:
         codebook = Codebook.load(recipe.objectives.masked_audio.codebook)
-    target = find_target(recipe, corpus)
+    target = find_target(recipe, corpus) if isinstance(corpus, Corpus) else None
     backbone = _backbone(recipe, tokenizer, init)
     if backbone.modalities != family.modalities:
         raise ConfigError(
@@ -129,7 +133,7 @@ def find_target(recipe: Recipe, corpus: Corpus) -> Target | None:
     return Target(protocol.target, labels, soft)
 
 
-def _tokenizer(spec: ModelSpec, corpus: Corpus, init: Path | None) -> Any:
+def _tokenizer(spec: ModelSpec, corpus: Corpus | Shar, init: Path | None) -> Any:
     source = spec.tokenizer or init or spec.text_encoder
     if source is None:
         raise ConfigError(
@@ -140,7 +144,12 @@ def _tokenizer(spec: ModelSpec, corpus: Corpus, init: Path | None) -> Any:
     return with_reading(load_tokenizer(source), spec.reading)
 
 
-def _texts(corpus: Corpus) -> Iterable[str]:
+def _texts(corpus: Corpus | Shar) -> Iterable[str]:
+    if isinstance(corpus, Shar):
+        if (count := int(corpus.has_text.sum())) > len(corpus.texts):
+            said = "%s: the tokenizer is trained on %d of %d texts, the first of every shard"
+            _LOG.warning(said, corpus.name, len(corpus.texts), count)
+        return corpus.texts
     return (utterance.text for utterance in corpus if utterance.text)
 
 

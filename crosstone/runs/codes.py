@@ -11,12 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from crosstone.data.audio import read_audio
+from crosstone.data.batch import IGNORED, Batch
 from crosstone.data.codebook import Codebook, Codes, fit_codebook
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError, CorpusError
+from crosstone.models.task import TaskOutput
 from crosstone.models.towers import Tower, audio_tower
 from crosstone.nn.encoders import AudioEncoder, frame_stride
 from crosstone.nn.features import MFCC
+from crosstone.objectives.base import Loss, Objective
 from crosstone.runs.corpora import fingerprints_of
 from crosstone.runs.provenance import CODEBOOK, Stage, stage_of, stages_of_encoders
 from crosstone.sequence import Sequence
@@ -24,6 +27,7 @@ from crosstone.sequence import Sequence
 Progress = Callable[[int, int], None]
 Features = Callable[[list[torch.Tensor]], list[NDArray[np.float32]]]
 
+_CPU = torch.device("cpu")
 _BATCH = 16
 """Recordings that an encoder hears at once."""
 
@@ -119,6 +123,55 @@ def codes_of(corpus: Corpus, codebook: Codebook, progress: Progress | None = Non
     return gathered
 
 
+class Labelling:
+    """An objective whose batches of waveforms are given their codewords first.
+
+    For what is heard as it is read, and so has no codewords that were made before. sampling_rate:
+    of the waveforms; stride: samples between frames of the model; device: where an encoder of the
+    codebook runs. Raises ConfigError and CorpusError where they do not go with the codebook.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        codebook: Codebook,
+        *,
+        sampling_rate: int,
+        stride: int,
+        device: torch.device,
+    ) -> None:
+        if (expected := int(codebook.made_by["sampling_rate"])) != sampling_rate:
+            raise ConfigError(
+                f"codebook: expected recordings at {expected} Hz, on which it was fitted, found a "
+                f"model that hears {sampling_rate}; fit one on what the model hears"
+            )
+        Codes.gather([], codebook.stride).every(stride)
+        self.objective, self._codebook, self._stride = objective, codebook, stride
+        self._features = _features(codebook.made_by, device)
+
+    def corrupt(self, batch: Batch, *, seed: int, epoch: int) -> Batch:
+        """The labelled batch as the objective corrupts it."""
+        return self.objective.corrupt(self._labelled(batch), seed=seed, epoch=epoch)
+
+    def counts(self, batch: Batch) -> dict[str, float]:
+        """The objective's counts."""
+        return self.objective.counts(batch)
+
+    def __call__(self, output: TaskOutput, batch: Batch) -> Loss:
+        """The objective's parts."""
+        return self.objective(output, batch)
+
+    def _labelled(self, batch: Batch) -> Batch:
+        if batch.audio is None:
+            return batch
+        heard = batch.audio
+        waves = [row[real] for row, real in zip(heard.values, heard.mask, strict=True)]
+        rows = [self._codebook.assign(features) for features in self._features(waves)]
+        codes = Codes.gather(rows, self._codebook.stride).every(self._stride)
+        padded = Sequence.pad([torch.from_numpy(codes[i]) for i in range(len(rows))], IGNORED)
+        return dataclasses.replace(batch, codes=padded.values)
+
+
 def _heard(
     corpus: Corpus,
     rows: NDArray[np.int64],
@@ -148,7 +201,7 @@ def _heard(
             progress(min(start + _BATCH, len(order)), len(order))
 
 
-def _features(made_by: Mapping[str, Any]) -> Features:
+def _features(made_by: Mapping[str, Any], device: torch.device = _CPU) -> Features:
     """What turns waveforms into the frames that a codebook was fitted on."""
     if made_by["features"] == "mfcc":
         mfcc = MFCC(int(made_by["sampling_rate"]), int(made_by["stride"]))
@@ -167,11 +220,13 @@ def _features(made_by: Mapping[str, Any]) -> Features:
     except ValueError as error:
         raise ConfigError(f"codebook: {error}") from error
     encoder.model.load_state_dict(tower.weights)
+    encoder.to(device)
 
     @torch.inference_mode()
     def encode(recordings: list[torch.Tensor]) -> list[NDArray[np.float32]]:
-        states = encoder(Sequence.pad(recordings))
-        return [row[real].numpy() for row, real in zip(states.values, states.mask, strict=True)]
+        states = encoder(Sequence.pad(recordings).to(device))
+        rows = zip(states.values.cpu(), states.mask.cpu(), strict=True)
+        return [row[real].numpy() for row, real in rows]
 
     return encode
 

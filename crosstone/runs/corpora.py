@@ -3,10 +3,12 @@
 import hashlib
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crosstone.data.corpora.lhotse.shards import is_shar
 from crosstone.data.corpus import Corpus
 from crosstone.data.faults import (
     Fault,
@@ -32,6 +34,12 @@ def open_corpus(recipe: Recipe, progress: Progress | None = None) -> tuple[Corpu
     """
     if not recipe.data.corpus:
         raise ConfigError("data.corpus is missing: the folder that crosstone prepare wrote")
+    if is_shar(Path(recipe.data.corpus)):
+        raise ConfigError(
+            f"{recipe.data.corpus}: expected a folder that crosstone prepare wrote, found a Lhotse "
+            "Shar, which pretrain, and adapt without protocol, read as a stream; prepare the cut "
+            "set that it was made of (crosstone prepare lhotse)"
+        )
     whole = Corpus.open(recipe.data.corpus)
     faults = known_faults(whole, recipe.data.max_seconds, progress)
     protocol_split = recipe.protocol.split if recipe.protocol is not None else None

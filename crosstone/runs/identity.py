@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crosstone.data.codebook import Codebook
+from crosstone.data.corpora.lhotse.shards import Shar
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError
 from crosstone.protocols import Fold
@@ -16,11 +17,11 @@ IDENTITY = "identity.json"
 
 
 def identity_of(
-    recipe: Recipe, corpus: Corpus, fold: Fold | None, init: Path | None
+    recipe: Recipe, corpus: Corpus | Shar, fold: Fold | None, init: Path | None
 ) -> dict[str, str | None]:
     """Hashes of the sides of a run, of the weights it starts from and of its codebook."""
     sides = {"training side": corpus.hash}
-    if fold is not None:
+    if fold is not None and isinstance(corpus, Corpus):
         sides = {
             f"{said} side": corpus.select(rows).hash
             for said, rows in (

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from crosstone.data.batch import Batch, Items, collate
+from crosstone.data.batch import Batch, collate
 from crosstone.data.corpus import Corpus
+from crosstone.data.sampling import Indexed
 from crosstone.models.task import TaskModel
 from crosstone.objectives import Objective
 from crosstone.objectives.masked_audio import masked_codes
@@ -31,7 +32,7 @@ def set_aside(corpus: Corpus, count: int, seed: int) -> tuple[Corpus, Corpus | N
 
 
 def cross_modal_probe(
-    items: Items, objective: Objective, *, seed: int, batch_size: int = 32
+    items: Indexed, objective: Objective, *, seed: int, batch_size: int = 32
 ) -> Callable[[nn.Module, int], dict[str, float]]:
     """A probe for `fit`: accuracy on masked tokens and masked frames of `items`.
 

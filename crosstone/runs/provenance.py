@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
+from crosstone.data.corpora.lhotse.shards import Shar
 from crosstone.data.corpus import Corpus
 from crosstone.models.task import TaskConfig, read_task_config
 from crosstone.models.towers import encoder_folder
@@ -73,7 +74,7 @@ class Encounter:
 
 def stage_of(
     stage: str,
-    trained_on: Corpus,
+    trained_on: Corpus | Shar,
     fingerprints: NDArray[np.int64],
     *,
     encoders: Mapping[str, str],

@@ -4,8 +4,10 @@ import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crosstone.data.audio import audio_blocks
 
@@ -36,6 +38,15 @@ class Sound:
     """64 bits of the samples: equal for the same sound at the same rate."""
 
 
+def digest_of(samples: NDArray[np.float32]) -> int:
+    """What tells the mono samples of a recording at its own rate, as `Sound.digest`."""
+    return _number(hashlib.sha1(np.ascontiguousarray(samples).data, usedforsecurity=False))
+
+
+def _number(digest: Any) -> int:
+    return int.from_bytes(digest.digest()[:8], "little", signed=True)
+
+
 def hear(path: Path, *, start: float | None, end: float | None, max_seconds: float | None) -> Sound:
     """The sound of a recording or its stretch (seconds); raises AudioError as `read_audio` does."""
     num_samples = num_clipped = 0
@@ -63,5 +74,5 @@ def hear(path: Path, *, start: float | None, end: float | None, max_seconds: flo
         level=10.0 * math.log10(max(square / num_samples, 1e-12)),
         clipped=num_clipped / num_samples,
         quiet=float(np.mean(energy <= limit)) if len(energy) else 0.0,
-        digest=int.from_bytes(digest.digest()[:8], "little", signed=True),
+        digest=_number(digest),
     )
