@@ -58,6 +58,12 @@ def predict(
         float | None, typer.Option(help="Seconds from one to the next; the window's if none.")
     ] = None,
     smooth: Annotated[
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds left around speech (vad); as in the model's training data if none."
+        ),
+    ] = None,
         float,
         typer.Option(min=0, help="Seconds that a class is taken to last in a timeline; 0: none."),
     ] = 20.0,
@@ -97,7 +103,7 @@ def predict(
     _refuse_several(asked, format_, picture or page)
     cut = None
     if segments is not None:
-        cut = Cut(kind=segments, window=window, hop=hop, stay_seconds=smooth)
+        cut = Cut(segments, window=window, hop=hop, margin=margin, stay_seconds=smooth)
     stream = sys.stdout  # as it is now: bars on a terminal take its place
     with _writer(stream, out, format_, resume, predictor, cut is not None) as (writer, done):
         has_bar = out is not None or not stream.isatty()

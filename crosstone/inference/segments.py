@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from crosstone.data.audio import SHORTEST_SECONDS, Header, audio_blocks
 from crosstone.errors import AudioError, CrosstoneError
-from crosstone.inference.transcripts import Cue, words_within
-from crosstone.inference.voice import Stretch, VoiceFinder
+from crosstone.inference.transcripts import Cue
+from crosstone.inference.voice import MARGIN, Stretch, VoiceFinder
 
 Samples = NDArray[np.float32]
 Kind = Literal["vad", "fixed", "transcript"]
-Words = Callable[[float, float], str | None]
-"""What is said from one second to another."""
 Heard = Callable[[Samples, int, Header], None]
 """Called with each block at the recording's own rate, how many samples came before it, and the
 recording's header."""
@@ -144,23 +142,6 @@ class Tape:
         return len(self._kept)
 
 
-def words_of(kind: Kind, cues: Sequence[Cue]) -> Words:
-    """What is said in each segment, asked for in their order.
-
-    A cue says its own words. Words in a pause between others belong to the segment after it.
-    """
-    reached, own = 0.0, iter(cues)
-
-    def words(start: float, end: float) -> str | None:
-        nonlocal reached
-        if kind == "transcript":
-            return next(own).text
-        begin, reached = min(start, reached), end
-        return words_within(cues, begin, end)
-
-    return words
-
-
 def segmenter_of(
     kind: Kind,
     sampling_rate: int,
@@ -169,10 +150,20 @@ def segmenter_of(
     window: float,
     hop: float,
     max_seconds: float,
+    pauses: tuple[float, float] = (MARGIN, MARGIN),
 ) -> Segmenter:
-    """How a recording is cut; raises CrosstoneError for settings that do not fit each other."""
+    """How a recording is cut; raises CrosstoneError for settings that do not fit each other.
+
+    pauses: seconds that are kept before and after a stretch of speech.
+    """
     if kind == "vad":
-        return VoiceFinder(sampling_rate, max_seconds=min(MAX_SECONDS, max_seconds))
+        if not all(0 <= pause <= max_seconds / 4 for pause in pauses):
+            raise CrosstoneError(
+                f"--margin: expected 0 to {max_seconds / 4:g} s, a quarter of what this model "
+                f"takes, found {max(pauses, key=abs):g}"
+            )
+        most = min(MAX_SECONDS, max_seconds - sum(pauses))
+        return VoiceFinder(sampling_rate, max_seconds=most, pauses=pauses)
     if kind == "fixed":
         if window > max_seconds:
             raise CrosstoneError(
@@ -193,10 +184,9 @@ def cut_segments(
     segmenter: Segmenter,
     *,
     sampling_rate: int,
-    words: Words | None = None,
     heard: Heard | None = None,
 ) -> Iterator[Segment]:
-    """The segments of a recording, in order, with their words.
+    """The segments of a recording, in order, without words.
 
     Raises AudioError as `read_audio` does, at the end for faults of the whole, and at once for NaN.
     """
@@ -229,6 +219,4 @@ def cut_segments(
             yield from segmenter.finish()
 
         for begin, end in stretches():
-            start, stop = begin / sampling_rate, end / sampling_rate
-            text = None if words is None else words(start, stop)
-            yield Segment(start, stop, tape.cut(begin, end), text)
+            yield Segment(begin / sampling_rate, end / sampling_rate, tape.cut(begin, end))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from crosstone.data.audio import SHORTEST_SECONDS, SILENCE_DBFS, Header
 from crosstone.errors import AudioError, CrosstoneError
+from crosstone.inference.captions import with_words
 from crosstone.inference.prediction import Prediction
 from crosstone.inference.predictor import Predictor
 from crosstone.inference.recogniser import Recogniser
@@ -22,10 +23,10 @@ from crosstone.inference.segments import (
     Segment,
     cut_segments,
     segmenter_of,
-    words_of,
 )
 from crosstone.inference.smoothing import STAY_SECONDS, ClassPath, ValuePath
 from crosstone.inference.transcripts import cues_beside
+from crosstone.inference.voice import MARGIN
 from crosstone.inference.windows import Question, answered
 
 PEAKS = 1200
@@ -42,6 +43,9 @@ class Cut:
     """Seconds of a fixed window."""
     hop: float | None = None
     """Seconds from one fixed window to the next; None for the window's."""
+    margin: float | None = None
+    """Seconds that are kept on either side of a stretch of speech, as far as its neighbours leave
+    them; None for as many as the recordings had that the model was trained on."""
     stay_seconds: float = STAY_SECONDS
     """How long a class is taken to last; 0 smooths nothing."""
 
@@ -127,19 +131,15 @@ def timeline(
         window=cut.window,
         hop=cut.window if cut.hop is None else cut.hop,
         max_seconds=predictor.max_seconds,
+        pauses=pauses_of(predictor) if cut.margin is None else (cut.margin, cut.margin),
     )
     if recogniser is None and cues is None:
         _accept_sound_alone(predictor)
     spans: deque[Segment] = deque()
 
     def questions(file: Path) -> Iterator[Question | Refusal]:
-        for segment in cut_segments(
-            file,
-            segmenter,
-            sampling_rate=predictor.sampling_rate,
-            words=words_of(cut.kind, cues) if cues else None,
-            heard=heard,
-        ):
+        segments = cut_segments(file, segmenter, sampling_rate=predictor.sampling_rate, heard=heard)
+        for segment in with_words(segments, cut.kind, cues) if cues else segments:
             spans.append(Segment(segment.start, segment.end, segment.samples[:0]))
             yield _question(predictor, recording.id, segment, recogniser)
 
@@ -156,6 +156,14 @@ def timeline(
             yield before
             before = moment
         yield replace(before, last=True)
+
+
+def pauses_of(predictor: Predictor) -> tuple[float, float]:
+    """Seconds that are kept before and after speech: as in the model's training, where its folder
+    says, but no less than what finding speech may miss, and at most a quarter of what it takes."""
+    before, after = predictor.model.config.pauses or (MARGIN, MARGIN)
+    most = predictor.max_seconds / 4
+    return min(max(before, MARGIN), most), min(max(after, MARGIN), most)
 
 
 def _accept_sound_alone(predictor: Predictor) -> None:

@@ -29,25 +29,30 @@ GAP = 0.3
 SHORTEST = 0.15
 """Seconds that are loud in a stretch at least: less is a click."""
 MARGIN = 0.1
-"""Seconds left around a stretch."""
+"""Seconds left on either side of a stretch, where no more is asked for."""
 
 Stretch = tuple[int, int]
 """First sample, and the one after the last."""
 
 
 class VoiceFinder:
-    """Stretches of speech of at most max_seconds, found as the samples come.
+    """Stretches of speech of at most max_seconds, and what is left around them, as samples come.
 
-    However the samples are cut into blocks, the stretches are the same. `since` is the first
-    sample that a later stretch can begin with.
+    pauses: seconds before and after the speech; where two stretches are nearer to each other, they
+    share what lies between them. However the samples are cut into blocks, the stretches are the
+    same. `since` is the first sample that a later stretch can begin with.
     """
 
-    def __init__(self, sampling_rate: int, *, max_seconds: float) -> None:
+    def __init__(
+        self, sampling_rate: int, *, max_seconds: float, pauses: tuple[float, float] | None = None
+    ) -> None:
         self._hop = round(STEP * sampling_rate)
         self._window = round(WINDOW * sampling_rate)
         self._taper = np.hanning(self._window + 1)[:-1].astype(np.float32)
         hertz = np.fft.rfftfreq(self._window, 1 / sampling_rate)
         self._band = (hertz >= BAND[0]) & (hertz <= BAND[1])
+        before, after = (MARGIN, MARGIN) if pauses is None else pauses
+        self._before, self._after = round(before / STEP), round(after / STEP)
         self._most = round(max_seconds / STEP)
         self._rest = np.zeros(0, np.float32)
         self._levels: list[float] = []
@@ -55,14 +60,16 @@ class VoiceFinder:
         self._held: list[tuple[float, bool]] = []
         self._frame = self._begin = self._last_loud = 0
         self._is_open = self._is_loud = False
+        self._ended: tuple[int, int] | None = None
         self._reached = 0
         self._total = 0
 
     @property
     def since(self) -> int:
         """The first sample that is still needed."""
-        frame = self._begin if self._is_open else self._frame
-        return max(self._reached, self._sample(frame) - self._margin)
+        if self._ended is not None:
+            return self._ended[0]
+        return self._first(self._begin if self._is_open else self._frame)
 
     def feed(self, samples: NDArray[np.float32]) -> Iterator[Stretch]:
         """The stretches that these samples bring to an end."""
@@ -79,15 +86,16 @@ class VoiceFinder:
             return
         yield from self._decide(self._levels)
         if self._is_open:
-            yield from self._close(self._last_loud + 1, margin=True)
-
-    @property
-    def _margin(self) -> int:
-        return round(MARGIN / STEP) * self._hop
+            yield from self._close(self._last_loud + 1)
+        yield from self._leave(None)
 
     def _sample(self, frame: int) -> int:
         """Where a frame's step begins, its window being centred on it."""
         return frame * self._hop + (self._window - self._hop) // 2
+
+    def _first(self, frame: int) -> int:
+        """The first sample of a stretch whose speech begins with a frame."""
+        return max(self._reached, self._sample(frame - self._before))
 
     def _measure(self, samples: NDArray[np.float32]) -> None:
         """Levels of all frames that are whole, in dBFS; the rest of the samples waits."""
@@ -119,9 +127,11 @@ class VoiceFinder:
                 self._held.append((level, self._is_loud))
             self._frame += 1
             if self._is_open and self._frame - self._last_loud > GAP / STEP:
-                yield from self._close(self._last_loud + 1, margin=True)
+                yield from self._close(self._last_loud + 1)
             elif self._is_open and self._frame - self._begin >= self._most:
                 yield from self._split()
+            if self._ended is not None:
+                yield from self._follow(self._ended[1])
 
     def _split(self) -> Iterator[Stretch]:
         """Cut what is too long where its second half is quietest."""
@@ -129,14 +139,47 @@ class VoiceFinder:
         levels = [level for level, _ in self._held[half:]]
         cut = half + 2 + int(np.convolve(levels, np.ones(5), mode="valid").argmin())
         held, self._held = self._held, self._held[:cut]
-        yield from self._close(self._begin + cut, margin=False)
+        yield from self._close(self._begin + cut)
         self._is_open, self._begin, self._held = True, self._begin + cut, held[cut:]
 
-    def _close(self, end: int, *, margin: bool) -> Iterator[Stretch]:
+    @property
+    def _is_speech(self) -> bool:
+        """Whether what is open is more than a click."""
+        return sum(is_loud for _, is_loud in self._held) * STEP >= SHORTEST
+
+    def _close(self, end: int) -> Iterator[Stretch]:
+        """Speech ends before a frame; what follows decides how much is left after it."""
         self._is_open = False
-        if sum(is_loud for _, is_loud in self._held) * STEP < SHORTEST:
+        if self._is_speech:
+            yield from self._leave(self._begin)
+            self._ended = self._first(self._begin), end
+
+    def _follow(self, end: int) -> Iterator[Stretch]:
+        """Let the stretch that ended go once nothing nearer can follow it, or speech does."""
+        following = self._begin if self._is_open else self._frame
+        if following - end >= self._before + self._after:
+            yield from self._leave(None)
+        elif self._is_open and self._is_speech:
+            yield from self._leave(following)
+
+    def _leave(self, following: int | None) -> Iterator[Stretch]:
+        """The stretch that ended, up to its share of what lies before the next one's speech."""
+        if self._ended is None:
             return
-        first = max(self._reached, self._sample(self._begin) - self._margin)
-        last = self._sample(end) + (self._margin if margin else 0)
-        self._reached = min(last, self._total)
+        first, end = self._ended
+        self._ended = None
+        gap = self._before + self._after if following is None else following - end
+        share = self._after / max(1, self._before + self._after)
+        after = round(min(self._after, gap * share))
+        self._reached = min(self._sample(end + after), self._total)
         yield first, self._reached
+
+
+def pauses_around(samples: NDArray[np.float32], sampling_rate: int) -> tuple[float, float] | None:
+    """Seconds before and after the speech of a whole recording; None where none is found."""
+    seconds = len(samples) / sampling_rate
+    finder = VoiceFinder(sampling_rate, max_seconds=seconds + 1.0, pauses=(0.0, 0.0))
+    found = [*finder.feed(samples), *finder.finish()]
+    if not found:
+        return None
+    return found[0][0] / sampling_rate, (len(samples) - found[-1][1]) / sampling_rate

@@ -84,6 +84,10 @@ class TaskConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         if isinstance(self.backbone_config, dict):
+    pauses: list[float] | None = None
+    """Seconds before and after the speech in the recordings of training, medians; None where
+    nobody looked."""
+
             fields = dict(self.backbone_config)
             self.backbone_config = AutoConfig.for_model(fields.pop("model_type"), **fields)
         super().__post_init__(**kwargs)

@@ -8,6 +8,7 @@ import numpy as np
 
 from crosstone.data.batch import Items
 from crosstone.data.corpus import Corpus
+from crosstone.inference.voice import pauses_around
 from crosstone.models.task import TaskModel
 from crosstone.models.towers import max_tokens
 from crosstone.runs.assembly import Assembly
@@ -16,6 +17,9 @@ from crosstone.runs.recipe import Recipe
 from crosstone.runs.states import open_states_of
 
 _LOG = logging.getLogger(__name__)
+
+NUM_LISTENED = 100
+"""Recordings, evenly spread over a training set, whose pauses are measured."""
 
 
 def make_items(
@@ -87,3 +91,15 @@ def items_for(
         if count:
             _LOG.warning("%s: %d of %d %s lose their end", corpus.name, count, len(corpus), what)
     return items
+
+
+def pauses_in(items: Items) -> list[float] | None:
+    """Seconds before and after the speech of the recordings, medians; None without any speech."""
+    heard = [i for i, u in enumerate(items.corpus) if u.audio is not None] if items.hears else []
+    chosen = np.unique(np.linspace(0, len(heard) - 1, min(len(heard), NUM_LISTENED)).round())
+    recordings = items.recordings
+    found = [
+        pauses_around(recordings[heard[int(place)]], recordings.sampling_rate) for place in chosen
+    ]
+    pauses = [pause for pause in found if pause is not None]
+    return np.median(pauses, axis=0).round(3).tolist() if pauses else None

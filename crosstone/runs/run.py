@@ -32,7 +32,7 @@ from crosstone.runs.codes import codes_of
 from crosstone.runs.corpora import fingerprints_of, words_of
 from crosstone.runs.epochs import keep_answers
 from crosstone.runs.identity import IDENTITY, identity_of, refuse_other
-from crosstone.runs.items import make_items, refuse_lacking
+from crosstone.runs.items import make_items, pauses_in, refuse_lacking
 from crosstone.runs.predictions import predict_items, prediction_lines, score_items
 from crosstone.runs.probe import cross_modal_probe, set_aside
 from crosstone.runs.provenance import Stage, stage_of, write_seen
@@ -231,6 +231,7 @@ def _leave(
     utterances that chose the epoch; valid_items: those that calibrate."""
     model = assembly.model
     model.config.heard = heard_in(recipe, kinds_of(items))
+    model.config.pauses = pauses_in(items)
     past = [
         *assembly.past,
         stage_of(

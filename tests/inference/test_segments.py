@@ -13,7 +13,6 @@ from crosstone.inference.segments import (
     Tape,
     cut_segments,
     segmenter_of,
-    words_of,
 )
 from crosstone.inference.transcripts import Cue
 
@@ -99,33 +98,26 @@ def test_an_hour_is_never_held(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Tape, "append", watched)
         for kind in ("vad", "fixed"):
-            cutter = segmenter_of(kind, 8000, cues=None, window=5, hop=5, max_seconds=60)  # type: ignore[arg-type]
+            cutter = segmenter_of(
+                kind,  # type: ignore[arg-type]
+                8000,
+                cues=None,
+                window=5,
+                hop=5,
+                max_seconds=60,
+                pauses=(5.0, 5.0),
+            )
             number = sum(1 for _ in cut_segments(path, cutter, sampling_rate=8000))
             assert number >= 240
     assert most <= 40 * 8000
 
 
-def test_cues_say_their_own_words(tmp_path: Path) -> None:
+def test_cues_are_cut_as_they_say(tmp_path: Path) -> None:
     path = ramp(tmp_path / "a.wav", 30.0, RATE)
-    cues = [
-        Cue(1.0, 4.0, "one two"),
-        Cue(3.0, 5.0, "three"),
-        Cue(29.0, 31.0, "over"),
-        Cue(40, 41, "x"),
-    ]
-    cutter = CueTimes(RATE, cues, max_seconds=60)
-    words = words_of("transcript", cues)
-    found = list(cut_segments(path, cutter, sampling_rate=RATE, words=words))
-    assert [(s.start, s.end, s.text) for s in found] == [(c.start, c.end, c.text) for c in cues]
+    cues = [Cue(1.0, 4.0, "one"), Cue(3.0, 5.0, "two"), Cue(29.0, 31.0, "x"), Cue(40, 41, "y")]
+    found = list(cut_segments(path, CueTimes(RATE, cues, max_seconds=60), sampling_rate=RATE))
+    assert [(s.start, s.end) for s in found] == [(c.start, c.end) for c in cues]
     assert [len(s.samples) / RATE for s in found] == [3, 2, 1, 0]
-
-
-def test_words_in_a_pause_are_not_lost() -> None:
-    cues = [Cue(0, 4, "a b c d"), Cue(8, 9, "e")]
-    words = words_of("vad", cues)
-    assert [words(0.2, 2.0), words(3.2, 5.0), words(6.0, 9.0)] == ["a b", "c d", "e"]
-    overlapping = words_of("fixed", cues)
-    assert [overlapping(0, 4), overlapping(2, 6)] == ["a b c d", "c d"]
 
 
 @pytest.mark.parametrize(
@@ -137,6 +129,9 @@ def test_words_in_a_pause_are_not_lost() -> None:
         ("fixed", {"hop": float("nan")}, "found hop nan"),
         ("fixed", {"window": 0.04, "hop": 0.04}, r"and window 0\.04 s; give longer ones"),
         ("fixed", {"window": 90}, "--window: expected at most 60 s"),
+        ("vad", {"pauses": (20.0, 0.1)}, "--margin: expected 0 to 15 s, a quarter .* found 20"),
+        ("vad", {"pauses": (-1.0, -1.0)}, "found -1"),
+        ("vad", {"pauses": (float("nan"), 0.1)}, "found nan"),
         ("transcript", {}, "expected a .srt or .vtt beside the recording, found none"),
         ("transcript", {"cues": [Cue(3, 80, "x")]}, "found one of 77.0 s at 3.0 s; use --segments"),
     ],

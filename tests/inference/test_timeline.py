@@ -48,6 +48,22 @@ def test_joined_clips_are_found_again(predictor: Predictor, tmp_path: Path) -> N
     assert (loud == spoken).mean() > 0.97
 
 
+def test_pauses_are_kept_as_the_model_knows_them(predictor: Predictor, tmp_path: Path) -> None:
+    turns = join_turns(tmp_path / "call.wav", SCENES[:6], pause=(1.0, 1.1))
+    asked = Recording(id="call", audio=tmp_path / "call.wav")
+    predictor.model.config.pauses = [0.02, 0.4]
+    try:
+        known = list(timeline(predictor, asked))
+    finally:
+        predictor.model.config.pauses = None
+    assert [m.start + MARGIN for m in known] == pytest.approx([t.start for t in turns], abs=0.05)
+    assert [m.end - 0.4 for m in known] == pytest.approx([t.end for t in turns], abs=0.05)
+    wide = list(timeline(predictor, asked, Cut(margin=0.3)))
+    assert [m.start + 0.3 for m in wide] == pytest.approx([t.start for t in turns], abs=0.05)
+    with pytest.raises(CrosstoneError, match="--margin: expected 0 to 15 s"):
+        list(timeline(predictor, asked, Cut(margin=16)))
+
+
 def test_fixed_windows_tell_the_same_story(predictor: Predictor, tmp_path: Path) -> None:
     turns = join_turns(tmp_path / "call.wav", SCENES, pause=(0.2, 0.3))
     cut = Cut(kind="fixed", window=2.0, hop=1.0)

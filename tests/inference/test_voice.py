@@ -7,14 +7,20 @@ import pytest
 from calls import MOODS, RATE, syllables
 from numpy.typing import NDArray
 
-from crosstone.inference.voice import MARGIN, VoiceFinder
+from crosstone.inference.voice import MARGIN, VoiceFinder, pauses_around
 
 Samples = NDArray[np.float32]
 Spans = list[tuple[float, float]]
 
 
-def found(samples: Samples, block: int = 160_000, most: float = 15.0, rate: int = RATE) -> Spans:
-    finder = VoiceFinder(rate, max_seconds=most)
+def found(
+    samples: Samples,
+    block: int = 160_000,
+    most: float = 15.0,
+    rate: int = RATE,
+    pauses: tuple[float, float] = (MARGIN, MARGIN),
+) -> Spans:
+    finder = VoiceFinder(rate, max_seconds=most, pauses=pauses)
     stretches = []
     for at in range(0, len(samples), block):
         stretches += list(finder.feed(samples[at : at + block]))
@@ -47,12 +53,48 @@ def test_boundaries_are_known_to_a_twentieth_of_a_second(noise: float, loudness:
         assert end - MARGIN == pytest.approx(last, abs=0.05)
 
 
-def test_how_samples_are_cut_into_blocks_changes_nothing() -> None:
+def test_what_is_left_around_speech_is_shared_with_its_neighbours() -> None:
+    """0.2 s before and 0.3 s after in pauses of 0.8 s, in one of 0.4 s by the same shares."""
+    rng = np.random.default_rng(0)
+    quiet = [rng.normal(0, 1e-4, int(RATE * s)) for s in (1.0, 0.8, 0.4, 0.1)]
+    voices = [syllables("tense", 1.0, rng) for _ in range(3)]
+    parts = [part for pair in zip(quiet, voices, strict=False) for part in pair]
+    samples = np.concatenate([*parts, quiet[-1]]).astype(np.float32)
+    expected = [(0.8, 2.3), (2.6, 4.04), (4.04, 5.3)]
+    for block in (7_919, len(samples)):
+        stretches = found(samples, block, pauses=(0.2, 0.3))
+        for stretch, span in zip(stretches, expected, strict=True):
+            assert stretch == pytest.approx(span, abs=0.04)
+    assert found(samples, pauses=(9.0, 9.0))[0][0] == 0.0
+    joined = found(samples, pauses=(9.0, 9.0))
+    assert joined[-1][1] == len(samples) / RATE
+    assert all(end == begin for (_, end), (begin, _) in itertools.pairwise(joined))
+    assert found(samples, pauses=(0.0, 0.0))[0] == pytest.approx((1.0, 2.0), abs=0.04)
+
+
+def test_a_click_takes_nothing_from_its_neighbours() -> None:
+    rng = np.random.default_rng(0)
+    samples = rng.normal(0, 1e-4, 6 * RATE).astype(np.float32)
+    samples[2 * RATE : 3 * RATE] = syllables("tense", 1.0, rng)
+    samples[round(3.5 * RATE) :][:400] = 0.5
+    assert found(samples, pauses=(1.0, 1.0)) == [pytest.approx((1.0, 4.0), abs=0.04)]
+
+
+def test_pauses_around_speech() -> None:
+    voice = syllables("calm", 2.0, np.random.default_rng(0))
+    quiet = np.zeros(RATE, np.float32)
+    samples = np.concatenate([quiet[:8000], voice, quiet[:4000], voice, quiet])
+    assert pauses_around(samples, RATE) == pytest.approx((0.5, 1.0), abs=0.04)
+    assert pauses_around(quiet, RATE) is None
+    assert pauses_around(quiet[:100], RATE) is None
+
+
+@pytest.mark.parametrize("margin", [MARGIN, 1.0])
+def test_how_samples_are_cut_into_blocks_changes_nothing(margin: float) -> None:
     samples, _ = call(8, 1e-4)
-    whole = found(samples)
-    for block in (1, 7_919, 16_000, len(samples)):
-        if block > 1:
-            assert found(samples, block) == whole
+    whole = found(samples, pauses=(margin, margin))
+    for block in (7_919, 16_000, len(samples)):
+        assert found(samples, block, pauses=(margin, margin)) == whole
     short = samples[: 2 * RATE]
     assert found(short, 37) == found(short)
 
