@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
@@ -57,13 +58,13 @@ def predict(
     hop: Annotated[
         float | None, typer.Option(help="Seconds from one to the next; the window's if none.")
     ] = None,
-    smooth: Annotated[
     margin: Annotated[
         float | None,
         typer.Option(
             help="Seconds left around speech (vad); as in the model's training data if none."
         ),
     ] = None,
+    smooth: Annotated[
         float,
         typer.Option(min=0, help="Seconds that a class is taken to last in a timeline; 0: none."),
     ] = 20.0,
@@ -155,6 +156,8 @@ def _asked(inputs: Sequence[str], text: str | None) -> "Iterable[Recording | Ref
 
     if not inputs:
         return [Recording(id="utterance", text=text, text_source="given")]
+    if isinstance(sys.stdin, TextIOWrapper):  # a line that is no UTF-8 is refused by itself
+        sys.stdin.reconfigure(errors="surrogateescape")
     found = find_recordings(inputs, standard_input=sys.stdin)
     if STANDARD_INPUT in inputs and text is None:
         return found

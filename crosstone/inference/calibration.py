@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstone.errors import CheckpointError, CrosstoneError
-from crosstone.metrics.conformal import abstention_threshold, conformal_quantile, fewest_for
+from crosstone.metrics.conformal import (
+    abstention_threshold,
+    conformal_quantile,
+    fewest_for,
+    highest_accuracy,
+)
 from crosstone.metrics.scaling import Scaling
 
 CALIBRATION = "calibration.json"
@@ -236,7 +241,7 @@ class Promises:
             raise CrosstoneError(
                 f"{self.name}: an accuracy of {accuracy:g} cannot be promised from the "
                 f"{_counts(calibration)} that it was calibrated on, whatever it leaves unanswered; "
-                "ask for less, or calibrate on more"
+                f"{_highest(calibration)}calibrate on more"
             )
         return held
 
@@ -256,6 +261,16 @@ class Promises:
 
 def _counts(calibration: Calibration) -> str:
     return ", ".join(f"{len(c.strangeness)} of {kind}" for kind, c in calibration.kinds.items())
+
+
+def _highest(calibration: Calibration) -> str:
+    """What accuracy can be promised, of each kind of which any can; "" where none can."""
+    found = {
+        kind: highest_accuracy(known.confidence, known.hits, units=known.speakers)
+        for kind, known in calibration.kinds.items()
+    }
+    most = [f"{accuracy:g} of {kind}" for kind, accuracy in found.items() if accuracy is not None]
+    return f"at most {' and '.join(most)} can; ask for that, or " if most else ""
 
 
 def _voices(calibration: Calibration) -> str:

@@ -74,7 +74,8 @@ class Writer:
         return f"{self._number}\n{_srt_time(start)} --> {_srt_time(end)}\n{said}{text}\n\n"
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
+        # a file's name may be no text: its odd bytes stand as JSON would escape them
+        self._stream.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
         self._stream.flush()
 
 

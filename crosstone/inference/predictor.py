@@ -276,10 +276,11 @@ class Predictor:
                 recording, sampling_rate=self.sampling_rate, max_seconds=self.max_seconds
             )
         except AudioFault as fault:
-            if fault.kind != "long":
+            if fault.kind != "long" or not isinstance(recording.audio, Path):
                 raise
+            said = str(fault).removesuffix(" or raise the limit")
             raise AudioFault(
-                f"{fault}, or ask for its timeline (crosstone predict --segments vad)", fault.kind
+                f"{said}, or ask for its timeline (crosstone predict --segments vad)", fault.kind
             ) from None
 
     def _tokens(self, identity: str, text: str) -> NDArray[np.int64]:
@@ -295,13 +296,20 @@ class Predictor:
         if given in heard:
             self.promises.check(given)
             return
-        missing = "a transcript (--text)" if given == "audio" else "a recording"
+        name = self.name or "model"
+        if not heard:
+            raise CrosstoneError(
+                f"{name}: expected a trained model, found one that has met no utterance yet; "
+                "fine-tune it first (crosstone finetune)"
+            )
+        found = f"{name}: expected {' or '.join(heard)}, found {given or 'nothing it can use'}"
         if not given:
-            missing = " and ".join(self.model.backbone.modalities)
+            least = [kind for kind in heard if not any(_within(k, kind) for k in heard)]
+            raise CrosstoneError(f"{found}; add {' or '.join(map(_named, least))}")
+        missing = _named("text" if given == "audio" else "audio")
         raise CrosstoneError(
-            f"{self.name or 'model'}: expected {' or '.join(heard) or 'a trained model'}, found "
-            f"{given or 'nothing it can use'}: never trained without the rest, so its answer "
-            f"would mean nothing; add {missing} or fine-tune one for {given or 'what you have'}"
+            f"{found}: never trained without the rest, so its answer would mean nothing; add "
+            f"{missing} or fine-tune one for {given}"
         )
 
     @torch.inference_mode()
@@ -329,3 +337,14 @@ class Predictor:
                 batch.ids, kinds, answers_of(logits, self.spec), strict=True
             )
         ]
+
+
+def _named(kind: str) -> str:
+    """What a kind of utterance brings, in words."""
+    names = {"audio": "a recording", "text": "a transcript (--text)"}
+    return " and ".join(names[part] for part in kind.split("+"))
+
+
+def _within(kind: str, other: str) -> bool:
+    """Whether a kind of utterance is a true part of another."""
+    return set(kind.split("+")) < set(other.split("+"))

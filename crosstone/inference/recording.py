@@ -21,6 +21,7 @@ from crosstone.data.audio import (
     SILENCE,
     SILENCE_DBFS,
     AudioFault,
+    Header,
     read_audio,
     read_header,
 )
@@ -114,9 +115,10 @@ def read_recording(recording: Recording, *, sampling_rate: int, max_seconds: flo
     samples = _on_scale(audio)
     seconds = len(samples) / rate
     if seconds > max_seconds:
-        raise AudioError(
-            f"samples: expected at most {max_seconds:g} s, found {seconds:.1f} s; cut the "
-            "recording into utterances"
+        raise AudioFault(
+            f"samples: last {seconds:.1f} s, expected at most {max_seconds:g} s; cut them into "
+            "utterances",
+            "long",
         )
     if seconds < SHORTEST_SECONDS:
         raise AudioFault(
@@ -195,8 +197,12 @@ def readable(path: Path) -> Iterator[Path]:
     installed; an AudioError about the file that ffmpeg made names the recording.
     """
     try:
-        read_header(path)
+        header = read_header(path)
     except AudioFault as fault:
+        if fault.kind == "missing":
+            raise AudioFault(f"{path}: no such file; is its path right?", "missing") from None
+        if path.is_dir():
+            raise AudioFault(f"{fault}; name the recordings in it", fault.kind) from None
         if fault.kind != "not-audio" or not path.is_file():
             raise
         program = shutil.which("ffmpeg")
@@ -205,6 +211,7 @@ def readable(path: Path) -> Iterator[Path]:
                 f"{fault}; ffmpeg, which opens more kinds, is not installed here", fault.kind
             ) from None
     else:
+        check_rate(path, header)
         yield path
         return
     with TemporaryDirectory(prefix="crosstone-") as folder:
@@ -214,6 +221,15 @@ def readable(path: Path) -> Iterator[Path]:
             yield wav
         except AudioFault as fault:
             raise AudioFault(str(fault).replace(str(wav), str(path)), fault.kind) from None
+
+
+def check_rate(path: Path, header: Header) -> None:
+    """Raise AudioFault for a header that promises what no recorder samples."""
+    if header.sampling_rate > HIGHEST_RATE:
+        raise AudioFault(
+            f"{path}: expected at most {HIGHEST_RATE} Hz, found {header.sampling_rate}; convert "
+            "it, for example with `ffmpeg -i IN -ar 48000 OUT.wav`"
+        )
 
 
 def _decode(program: str, path: Path, wav: Path) -> None:

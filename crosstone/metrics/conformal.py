@@ -91,6 +91,18 @@ def abstention_threshold(
     return found
 
 
+def highest_accuracy(
+    confidence: ArrayLike, hit: ArrayLike, *, units: ArrayLike | None = None
+) -> float | None:
+    """The largest accuracy, in hundredths, for which `abstention_threshold` finds a threshold;
+    None where it finds none for any."""
+    for hundredths in range(99, 0, -1):
+        accuracy = hundredths / 100
+        if abstention_threshold(confidence, hit, accuracy, units=units) is not None:
+            return accuracy
+    return None
+
+
 def effective_items(wrong: NDArray[np.bool_], units: NDArray[Any], level: float) -> float:
     """How many independent items the errors of n items of these units are worth, at most n.
 

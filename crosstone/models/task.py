@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from huggingface_hub.dataclasses import strict
 from huggingface_hub.errors import StrictDataclassError
@@ -13,21 +14,25 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from crosstone.errors import CheckpointError
-from crosstone.models.base import CrossModalModel, CrossModalOutput
+from crosstone.models.base import CrossModalConfig, CrossModalModel, CrossModalOutput
+from crosstone.models.faults import by_prefix, quietly, said, unusable
 from crosstone.nn.heads import CodewordHead, FrameHead, TokenHead
 from crosstone.nn.masking import Corruption
 
 POOLED = ("classification", "one_vs_rest", "regression", "speakers")
 """Kinds of head that answer from the pooled vector."""
 
+Kind = Literal[
+    "classification", "one_vs_rest", "regression", "speakers", "tokens", "codes", "frames"
+]
+HEAD_KINDS = get_args(Kind)
+
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSpec:
     """One head of a task model."""
 
-    kind: Literal[
-        "classification", "one_vs_rest", "regression", "speakers", "tokens", "codes", "frames"
-    ]
+    kind: Kind
     """Classes or a value from the pooled vector, or for each class a two-way answer of its own; the
     speakers of training, whom only training asks for, so that the pooled vector tells others apart;
     tokens, codewords or features of masked places from the states."""
@@ -79,15 +84,15 @@ class TaskConfig(PreTrainedConfig):
     cut_texts: bool = False
     """Whether texts that were too long for the text encoder lost their end."""
 
+    pauses: list[float] | None = None
+    """Seconds before and after the speech in the recordings of training, medians; None where
+    nobody looked."""
+
     history: list[dict[str, Any]] | None = None
     """One entry a stage: what it was and saw, as `runs.provenance.Stage` lists it."""
 
     def __post_init__(self, **kwargs: Any) -> None:
         if isinstance(self.backbone_config, dict):
-    pauses: list[float] | None = None
-    """Seconds before and after the speech in the recordings of training, medians; None where
-    nobody looked."""
-
             fields = dict(self.backbone_config)
             self.backbone_config = AutoConfig.for_model(fields.pop("model_type"), **fields)
         super().__post_init__(**kwargs)
@@ -234,17 +239,24 @@ def load_task(folder: Path | str) -> TaskModel:
     folder = Path(folder)
     config = read_task_config(folder)
     try:
-        model, info = TaskModel.from_pretrained(folder, config=config, output_loading_info=True)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"{folder}: its weights cannot be loaded: {reason}") from error
+        with quietly():  # what does not fit is said below, in one sentence
+            model, info = TaskModel.from_pretrained(
+                folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True
+            )
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder}: its weights cannot be loaded: {said(error)}; copy the folder again"
+        ) from error
     wrong = [f"missing {k}" for k in info["missing_keys"]]
     wrong += [f"unexpected {k}" for k in info["unexpected_keys"]]
     wrong += [
         f"another shape {k[0] if isinstance(k, tuple) else k}" for k in info["mismatched_keys"]
     ]
     if wrong:
-        raise CheckpointError(f"{folder}: the weights do not fit the config: {_by_prefix(wrong)}")
+        raise CheckpointError(
+            f"{folder}: the weights do not fit the config: {by_prefix(wrong)}; take both files "
+            "from one model"
+        )
     model.eval()
     return model  # type: ignore[no-any-return]
 
@@ -274,13 +286,20 @@ def read_task_config(folder: Path) -> TaskConfig:
     try:
         config = AutoConfig.from_pretrained(folder)
     except (ValueError, OSError, KeyError, StrictDataclassError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise CheckpointError(f"{folder}: config.json cannot be used: {reason}") from error
+        raise unusable(folder, said(error.__cause__ or error)) from error
     if not isinstance(config, TaskConfig):
         raise CheckpointError(
             f"{folder}: expected a crosstone model, found a '{config.model_type}' checkpoint; name "
             "it as model.audio_encoder or model.text_encoder of a recipe instead"
         )
+    if not isinstance(config.backbone_config, CrossModalConfig):
+        raise unusable(folder, "backbone_config: expected the config of a family, found none")
+    for name, fields in (config.heads or {}).items():
+        if faults := sorted(set(fields) - {f.name for f in dataclass_fields(HeadSpec)}):
+            raise unusable(folder, f"heads.{name}: unknown key {', '.join(faults)}")
+        if fields.get("kind") not in HEAD_KINDS:
+            expected, found = ", ".join(HEAD_KINDS), fields.get("kind")
+            raise unusable(folder, f"heads.{name}: expected a kind of {expected}, found {found!r}")
     return config
 
 
@@ -318,7 +337,7 @@ def load_backbone(model: TaskModel, folder: Path | str) -> TaskConfig:
         wrong = [f"missing {k}" for k in missing if not k.startswith(fresh)]
         wrong += [f"unexpected {k}" for k in unexpected if not k.startswith(fresh)]
     if wrong:
-        raise CheckpointError(f"{folder}: the weights do not fit this model: {_by_prefix(wrong)}")
+        raise CheckpointError(f"{folder}: the weights do not fit this model: {by_prefix(wrong)}")
     return config
 
 
@@ -327,15 +346,6 @@ def _module_name(head: str) -> str:
     if head.isidentifier() and not hasattr(nn.ModuleDict, head):
         return head
     return "head_" + "".join(c if c.isalnum() else f"_{ord(c):x}_" for c in head)
-
-
-def _by_prefix(keys: list[str]) -> str:
-    groups: dict[str, int] = {}
-    for key in keys:
-        prefix = ".".join(key.split(".")[:3])
-        groups[prefix] = groups.get(prefix, 0) + 1
-    shown = [f"{prefix}… ({count})" for prefix, count in list(groups.items())[:8]]
-    return ", ".join(shown) + (f" and {len(groups) - 8} more" if len(groups) > 8 else "")
 
 
 def _tupled(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crosstone import __version__
-from crosstone.data.audio import HIGHEST_RATE, AudioFault, Header, read_header
+from crosstone.data.audio import AudioFault, Header, read_header
 from crosstone.errors import AudioError, CorpusError, CrosstoneError
 from crosstone.inference.predictor import Predictor
-from crosstone.inference.recording import Recording
+from crosstone.inference.recording import Recording, check_rate
 from crosstone.inference.timeline import Cut, Waveform, timeline
 from crosstone.inference.windows import Question
 from crosstone.serve.batching import Batcher
@@ -27,6 +27,7 @@ from crosstone.serve.checks import check_host, check_origin, check_token
 from crosstone.serve.documentation import PREDICT, REFUSALS, TIMELINE
 from crosstone.serve.limits import Gate, Limits, Rates, Refused
 from crosstone.serve.uploads import Upload, received
+from crosstone.serve.wording import IN_PREDICT, IN_TIMELINE, worded
 
 READERS = 2
 """Recordings that are decoded at a time: more would only take the model's turn."""
@@ -202,18 +203,18 @@ def _header_of(audio: Path) -> Header:
     """Raises AudioFault for a header that promises more than a recording of people has: a few
     bytes of it could decode to gigabytes."""
     header = read_header(audio)
-    if header.sampling_rate > HIGHEST_RATE or header.num_channels > MOST_CHANNELS:
+    check_rate(audio, header)
+    if header.num_channels > MOST_CHANNELS:
         raise AudioFault(
-            f"{audio}: expected at most {HIGHEST_RATE} Hz and {MOST_CHANNELS} channels, found "
-            f"{header.sampling_rate} Hz and {header.num_channels}; convert it, for example with "
-            "`ffmpeg -i IN -ar 48000 -ac 1 OUT.wav`"
+            f"{audio}: expected at most {MOST_CHANNELS} channels, found {header.num_channels}; "
+            "convert it, for example with `ffmpeg -i IN -ac 1 OUT.wav`"
         )
     return header
 
 
 def _question(predictor: Predictor, upload: Upload) -> Question:
     """The upload as it is put to the model; sentences call its file by the client's name."""
-    with _called(upload):
+    with _called(upload, predictor, IN_PREDICT):
         if upload.audio is not None:
             _header_of(upload.audio)  # what libsndfile does not open goes to no other program
         return predictor.question(
@@ -234,7 +235,7 @@ def _timeline(predictor: Predictor, upload: Upload, limits: Limits) -> dict[str,
             cues = upload.audio.with_suffix(f".{suffix}")
             cues.write_text(upload.fields[suffix], encoding="utf-8")
     waveform = Waveform()
-    with _called(upload):
+    with _called(upload, predictor, IN_TIMELINE):
         seconds = _header_of(upload.audio).seconds
         if seconds > limits.timeline_seconds:
             raise AudioFault(
@@ -256,7 +257,10 @@ def _timeline(predictor: Predictor, upload: Upload, limits: Limits) -> dict[str,
         for moment in moments:
             if len(segments) == limits.segments:
                 raise _too_many_segments(limits)
-            segments.append(moment.as_dict())
+            segment = moment.as_dict()
+            if moment.unanswered is not None:
+                segment["unanswered"] = worded(moment.unanswered, predictor.name, IN_TIMELINE)
+            segments.append(segment)
     return {
         "id": upload.name,
         "seconds": round(seconds, 3),
@@ -296,8 +300,9 @@ def _cut_of(upload: Upload) -> Cut:
 
 
 @contextmanager
-def _called(upload: Upload) -> Iterator[None]:
-    """Errors that name the upload's temporary file name it as the client does."""
+def _called(upload: Upload, predictor: Predictor, words: str) -> Iterator[None]:
+    """Errors that name the upload's temporary file name it as the client does, and the fields of
+    its request; words: those that would have brought words."""
     try:
         yield
     except CrosstoneError as error:
@@ -306,6 +311,7 @@ def _called(upload: Upload) -> Iterator[None]:
             sentence = sentence.replace(str(upload.audio), upload.name)
             for name in _CUE_FIELDS:
                 sentence = sentence.replace(str(upload.audio.with_suffix(f".{name}")), name)
+        sentence = worded(sentence, predictor.name, words)
         if isinstance(error, AudioFault):
             raise AudioFault(sentence, error.kind) from None
         raise type(error)(sentence) from None

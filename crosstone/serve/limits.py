@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from crosstone.errors import ConfigError
+
 MAX_CLIENTS = 10_000
 """Clients whose rate is remembered; the one that was silent longest is forgotten first."""
 
@@ -55,10 +57,16 @@ class Refused(Exception):
 class Rates:
     """Requests of each client, over a minute that moves on.
 
-    A client may use its whole minute at once; what it used comes back evenly.
+    A client may use its whole minute at once; what it used comes back evenly. Raises ConfigError
+    for less than one a minute.
     """
 
     def __init__(self, per_minute: int) -> None:
+        if per_minute < 1:
+            raise ConfigError(
+                f"serve: expected at least 1 request a minute of each client, found {per_minute}; "
+                "allow more (--per-minute)"
+            )
         self._most, self._per_second = float(per_minute), per_minute / 60
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -53,7 +54,7 @@ async def received(
     another kind of body, 422 for fields that cannot be read or are not known.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    fields = dict(request.query_params)
+    fields = _query(request)
     with TemporaryDirectory(prefix=PREFIX) as folder:
         audio, name = None, "recording"
         if kind == "multipart/form-data":
@@ -86,6 +87,35 @@ async def received(
                 f"expected the fields {', '.join(('audio', *known))}, found {', '.join(unknown)}",
             )
         yield Upload(audio=audio, name=name, fields=fields)
+
+
+class _Form(MultiPartParser):
+    """Starlette's, which would read a field that is no UTF-8 as Latin-1."""
+
+    def on_part_end(self) -> None:
+        """Take in a part; raises Refused for a field in another encoding."""
+        if self._current_part.file is None:
+            try:
+                bytes(self._current_part.data).decode()
+            except UnicodeDecodeError:
+                raise _other_bytes(self._current_part.field_name) from None
+        super().on_part_end()
+
+
+def _other_bytes(where: str) -> Refused:
+    return Refused(
+        422, "bad_words", f"{where}: expected UTF-8, found other bytes; encode it as UTF-8"
+    )
+
+
+def _query(request: Request) -> dict[str, str]:
+    query = request.scope["query_string"].decode("latin-1")
+    try:
+        return dict(parse_qsl(query, keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError:
+        raise _other_bytes("the query") from None
+    except ValueError as error:
+        raise Refused(422, "bad_form", f"the query cannot be read: {error}") from error
 
 
 async def _body(request: Request, limits: Limits) -> AsyncIterator[bytes]:
@@ -139,7 +169,7 @@ async def _first(request: Request, limits: Limits) -> bool:
 async def _form(
     request: Request, limits: Limits, folder: Path
 ) -> tuple[Path | None, str, dict[str, str]]:
-    parser = MultiPartParser(
+    parser = _Form(
         request.headers,
         _body(request, limits),  # type: ignore[arg-type]
         max_files=1,
@@ -181,6 +211,8 @@ async def _json(request: Request, limits: Limits) -> dict[str, str]:
             raise Refused(413, "too_large", "expected at most 1 MiB of JSON, found more")
     try:
         fields = json.loads(body)
+    except UnicodeDecodeError:
+        raise _other_bytes("the body") from None
     except (ValueError, RecursionError) as error:
         raise Refused(422, "bad_json", f"the body is not JSON: {error}") from error
     if not isinstance(fields, dict) or not all(isinstance(v, str) for v in fields.values()):

@@ -4,12 +4,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for releases, the module beside this one
+sys.path.insert(
+    0, str(Path(__file__).parent)
+)  # for doors and releases, the modules beside this one
 
 from crosstone.cli import main
+
+if TYPE_CHECKING:
+    from crosstone.inference import Predictor
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,23 @@ def twokey(tmp_path_factory: pytest.TempPathFactory) -> Path:
         unlabelled_speakers=10,
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """any: hears, reads or both; both: needs both; reads: words alone."""
+    from doors import save_model
+
+    folder = tmp_path_factory.mktemp("models")
+    kinds = {"any": ["audio", "audio+text", "text"], "both": ["audio+text"], "reads": ["text"]}
+    return {name: save_model(folder / name, heard) for name, heard in kinds.items()}
+
+
+@pytest.fixture(scope="session")
+def predictors(models: dict[str, Path]) -> "dict[str, Predictor]":
+    import crosstone as package
+
+    return {name: package.load(str(folder)) for name, folder in models.items()}
 
 
 @pytest.fixture(scope="session")

@@ -132,8 +132,16 @@ def test_what_cannot_be_promised_is_refused(
     with pytest.raises(CrosstoneError, match="carries no calibration"):
         Predictor.load(tmp_path, abstain=0.9)
     calibration = of_classes()
-    with pytest.raises(CrosstoneError, match=r"accuracy of 0.999 cannot be promised from the 200"):
+    with pytest.raises(
+        CrosstoneError,
+        match=r"accuracy of 0.999 cannot be promised from the 200 of audio .* unanswered; at most "
+        r"0.96 of audio can; ask for that, or calibrate on more$",
+    ):
         Promises(calibration, abstain=0.999)
+    Promises(calibration, abstain=0.96)
+    wrong = dataclasses.replace(calibration.kinds["audio"], hits=np.zeros(200, bool))
+    with pytest.raises(CrosstoneError, match=r"whatever it leaves unanswered; calibrate on more$"):
+        Promises(dataclasses.replace(calibration, kinds={"audio": wrong}), abstain=0.5)
     with pytest.raises(CrosstoneError, match=r"coverage of 0.999 needs 999 speakers"):
         Promises(calibration, coverage=0.999)
     few = dataclasses.replace(calibration.kinds["audio"], speakers=np.arange(200) % 8)

@@ -12,6 +12,7 @@ from crosstone.metrics.conformal import (
     conformal_quantile,
     effective_items,
     fewest_for,
+    highest_accuracy,
 )
 
 
@@ -75,6 +76,14 @@ def test_the_threshold_by_hand() -> None:
     assert abstention_threshold(confidence[:22], hit[:22], 0.9) is None
     assert abstention_threshold(confidence[:38], hit[:38], 0.9) == 0
     assert abstention_threshold([], [], 0.9) is None
+
+
+def test_the_highest_accuracy_by_hand() -> None:
+    """Of 38 that are all right .9^38 = .018 is under .02, the part of a start, .91^38 = .028 not;
+    of none, and of 200 that are all wrong, nothing can be promised."""
+    assert highest_accuracy(np.full(38, 0.95), np.ones(38)) == 0.9
+    assert highest_accuracy([], []) is None
+    assert highest_accuracy(np.full(200, 0.95), np.zeros(200)) is None
 
 
 def test_the_stated_accuracy_holds_on_items_held_out() -> None:

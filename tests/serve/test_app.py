@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sounds import MOODS, Serve, file_of, tone
 
+from crosstone.errors import ConfigError
 from crosstone.inference import Predictor
 from crosstone.serve import Limits, create_app, uploads
 
@@ -57,8 +58,11 @@ def bad_sounds() -> dict[str, tuple[bytes, str]]:
     made["long"] = (tone(61, 8000), "lasts 61.0 s, expected at most 60 s")
     made["short"] = (tone(0.01), "expected at least 0.05 s")
     made["silent"] = (file_of(np.zeros(8000)), "silent (peak below -90 dBFS)")
-    made["fast"] = (tone(0.5, 400_000), "found 400000 Hz and 1; convert it")
-    made["broad"] = (file_of(np.ones((8000, 17)) / 9), "found 16000 Hz and 17; convert it")
+    made["fast"] = (tone(0.5, 400_000), "expected at most 384000 Hz, found 400000; convert it")
+    made["broad"] = (
+        file_of(np.ones((8000, 17)) / 9),
+        "expected at most 16 channels, found 17; convert it",
+    )
     nan = np.full(8000, np.nan, np.float32)
     made["nan"] = (file_of(nan, subtype="FLOAT"), "8000 of 8000 samples")
     return made
@@ -167,6 +171,28 @@ def test_a_client_that_asks_too_often_is_429(serving: Serve) -> None:
         assert client.get("/health").status_code == 200
 
 
+def test_timelines_count_as_requests_too(serving: Serve) -> None:
+    with serving(per_minute=2) as client:
+        asked = [client.post("/v1/timeline"), client.post("/v1/predict", json={"text": "come in"})]
+        assert [response.status_code for response in asked] == [422, 200]
+        for route in ("timeline", "predict"):
+            assert said(client.post(f"/v1/{route}"))[:2] == (429, "too_many_requests")
+
+
+def test_a_server_that_lets_nobody_ask_is_refused(predictor: Predictor) -> None:
+    for limit in (0, -1):
+        with pytest.raises(ConfigError, match=f"at least 1 request a minute .* found {limit}; al"):
+            create_app(predictor, limits=Limits(per_minute=limit))
+
+
+def test_json_of_more_than_a_mebibyte_is_413(serving: Serve) -> None:
+    with serving() as client:
+        response = client.post("/v1/predict", json={"text": "x" * (1 << 20)})
+        assert said(response) == (413, "too_large", "expected at most 1 MiB of JSON, found more")
+        fits = client.post("/v1/predict", json={"text": "x" * ((1 << 20) - 20)})
+        assert said(fits)[:2] == (422, "bad_words")
+
+
 def test_too_many_in_hand_is_503(serving: Serve) -> None:
     with serving(waiting=1) as client, client.app.state.gate.pass_through():
         response = client.post("/v1/predict", json={"text": "come in"})
@@ -250,7 +276,11 @@ def test_a_timeline_has_segments_words_and_a_waveform(serving: Serve) -> None:
         ({"segments": "fixed", "hop": "0.01"}, "unanswerable", "expected 0.05 <= hop <= window"),
         ({"segments": "fixed", "hop": "0"}, "unanswerable", "found hop 0 and window 5 s"),
         ({"segments": "fixed", "window": "0"}, "unanswerable", "found hop 0 and window 0 s"),
-        ({"segments": "transcript"}, "unanswerable", "expected a .srt or .vtt"),
+        (
+            {"segments": "transcript"},
+            "unanswerable",
+            "expected 'srt' or 'vtt', found none; use segments=vad",
+        ),
         ({"segments": "transcript", "srt": "hm"}, "bad_words", "expected cues"),
     ],
 )
@@ -430,6 +460,7 @@ def test_an_upload_that_trickles_is_408(predictor: Predictor, places: Path) -> N
 
 def test_one_client_holds_a_quarter_of_the_places(serving: Serve) -> None:
     with serving(waiting=4) as client, client.app.state.gate.pass_through("testclient"):
+        assert said(client.post("/v1/timeline"))[:2] == (429, "too_many_in_hand")
         response = client.post("/v1/predict", json={"text": "come in"})
         assert said(response)[:2] == (429, "too_many_in_hand")
         assert "expected at most 1 requests of one client in hand, found more" in said(response)[2]

@@ -12,7 +12,7 @@ from sounds import tone
 
 from crosstone.errors import ConfigError
 from crosstone.inference import Predictor
-from crosstone.serve import serve
+from crosstone.serve import Limits, serve
 from crosstone.serve.server import check_token, is_loopback
 
 
@@ -52,6 +52,19 @@ def test_an_address_that_is_taken(predictor: Predictor) -> None:
         port = int(server.address.rstrip("/").rpartition(":")[2])
         with pytest.raises(ConfigError, match="is it taken"):
             serve(predictor, port=port)
+
+
+def test_a_client_that_calls_itself_another_has_one_rate(predictor: Predictor) -> None:
+    with Listening(predictor, limits=Limits(per_minute=2)) as server:
+        found = [
+            httpx.post(
+                f"{server.address}v1/predict",
+                json={"text": "come in"},
+                headers={"X-Forwarded-For": f"10.0.0.{i}", "X-Forwarded-Proto": "https"},
+            ).status_code
+            for i in range(3)
+        ]
+    assert found == [200, 200, 429]
 
 
 def test_it_stops_once_what_it_has_in_hand_is_answered(
