@@ -61,7 +61,8 @@ def evaluate(
         bool,
         typer.Option(
             "--robustness",
-            help="Also from audio and text alone, and with words misheard at 5 to 40 %.",
+            help="Also from audio and text alone, with 5 to 40 % of the words misheard, and in "
+            "noise at 20 to 0 dB.",
         ),
     ] = False,
 ) -> None:

@@ -76,7 +76,7 @@ def print_robustness(place: Path) -> None:
     """The score under each condition, and its difference from the whole."""
     console = Console(highlight=False, soft_wrap=True)
     found = json.loads((place / "robustness.json").read_text(encoding="utf-8"))
-    title = f"{found['metric']} with less to hear or read, or misheard"
+    title = f"{found['metric']} with less to hear or read, misheard, and in noise"
     table = Table(title=title, title_justify="left")
     table.add_column("condition", no_wrap=True)
     for column in (f"{found['metric']}, {found['level']:.0%} interval", "difference", "WER"):

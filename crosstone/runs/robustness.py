@@ -1,21 +1,16 @@
 """What a model keeps of its score where it hears or reads less, or reads what was misheard."""
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crosstone.data.batch import Item, Items, Target
-from crosstone.data.item_view import KINDS, ItemView, only, rows_of
-from crosstone.data.misheard import misheard, word_errors
-from crosstone.data.text import shortened, tokenise
+from crosstone.data.batch import Items, Target
 from crosstone.files import write_lines, write_text
 from crosstone.inference.predictor import Predictor
 from crosstone.metrics import Interval
-from crosstone.models.towers import max_tokens
-from crosstone.objectives.base import draws
+from crosstone.runs.conditions import Altered, conditions_of
 from crosstone.runs.predictions import predict_items, prediction_lines
 from crosstone.runs.run import Progress
 from crosstone.scoring.pairing import pair_scores
@@ -23,9 +18,6 @@ from crosstone.scoring.score import Scores, plain, score_predictions
 
 ROBUSTNESS = "robustness.json"
 """File of an evaluation, beside scores.json; its conditions stand in the folder of that name."""
-
-RATES = (0.05, 0.1, 0.2, 0.3, 0.4)
-"""Word error that is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +31,8 @@ class Condition:
     """From the whole, on the same utterances and the same draws; None for the whole itself."""
     word_error: float | None
     """What was found, where words were misheard."""
+    snr: float | None
+    """In dB, where there was noise."""
 
 
 def robustness(
@@ -51,39 +45,28 @@ def robustness(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Condition]:
-    """Score a model on the same utterances with both modalities, with either alone, and with words
-    in which errors were drawn by utterance; only what it accepts.
+    """Score a model on the same utterances under each condition that it accepts: with both
+    modalities, with either alone, with words in which errors were drawn, and in noise.
 
     facts: run.json of the evaluation. Each condition is left in `out`/robustness as an evaluation
     of its own, and all of them in robustness.json.
     """
-    heard = predictor.model.config.heard or []
-    whole = next(kind for kind in KINDS if kind in heard and rows_of(items, kind))
-    rows = rows_of(items, whole)
-    views = {whole: only(items, whole, rows)}
-    if whole == "audio+text":
-        views |= {kind: only(items, kind, rows) for kind in ("audio", "text") if kind in heard}
-    errors: dict[str, float] = {}
-    if "text" in whole and predictor.tokenizer is not None:
-        for rate in RATES:
-            name = f"misheard {rate:.0%}"
-            views[name], errors[name] = _misheard(predictor, items, views[whole], rate, seed)
-    scored = {
-        name: _score(
-            predictor, view, target, facts, out / "robustness" / _folder(name), name, progress
-        )
-        for name, view in views.items()
-    }
+    altered = conditions_of(predictor, items, seed)
+    scored = [
+        _score(predictor, each, target, facts, out / "robustness" / _folder(each.name), progress)
+        for each in altered
+    ]
+    whole = scored[0]
     conditions = [
-        _condition(name, scores, None if name == whole else scored[whole], errors.get(name))
-        for name, scores in scored.items()
+        _condition(each, scores, None if scores is whole else whole)
+        for each, scores in zip(altered, scored, strict=True)
     ]
     document = {
-        "metric": scored[whole].headline,
-        "level": scored[whole].level,
-        "by": scored[whole].clusters.by,
-        "clusters": scored[whole].clusters.count,
-        "left_out": len(items) - len(rows),
+        "metric": whole.headline,
+        "level": whole.level,
+        "by": whole.clusters.by,
+        "clusters": whole.clusters.count,
+        "left_out": len(items) - len(altered[0].view),
         "seed": seed,
         "conditions": [plain(asdict(condition)) for condition in conditions],
     }
@@ -91,41 +74,15 @@ def robustness(
     return conditions
 
 
-def _misheard(
-    predictor: Predictor, items: Items, view: ItemView, rate: float, seed: int
-) -> tuple[ItemView, float]:
-    """The view with errors in its words, and how many there are for each word."""
-    own = {row: u.text or "" for row, u in zip(view.rows, view.corpus, strict=True)}
-    texts = {row: text.split() for row, text in own.items()}
-    spoken = [word for words in texts.values() for word in words]
-    heard = {
-        row: misheard(words, rate, spoken, draws(seed, 0, "misheard", items.corpus.ids[row]))
-        for row, words in texts.items()
-    }
-    wrong = sum(word_errors(texts[row], heard[row]) for row in texts)
-    said = [
-        (items.corpus.ids[row], own[row] if words == texts[row] else " ".join(words))
-        for row, words in heard.items()
-    ]
-    limit = max_tokens(predictor.model.backbone.config.text_config)
-    tokens = [shortened(row, limit) for row in tokenise(predictor.tokenizer, said, None)]
-    by_row = dict(zip(heard, tokens, strict=True))
-
-    def alter(row: int, item: Item) -> Item:
-        return dataclasses.replace(item, text=by_row[row], text_states=None)
-
-    return ItemView(items, view.rows, alter), wrong / len(spoken)
-
-
 def _score(
     predictor: Predictor,
-    view: ItemView,
+    altered: Altered,
     target: Target,
     facts: Mapping[str, Any],
     folder: Path,
-    name: str,
     progress: Progress | None,
 ) -> Scores:
+    name, view = altered.name, altered.view
     tick: Callable[[int, int], None] | None = None
     if progress is not None:
         tick = lambda done, total: progress(name, done, total)  # noqa: E731
@@ -142,20 +99,19 @@ def _score(
     return scores
 
 
-def _condition(
-    name: str, scores: Scores, whole: Scores | None, word_error: float | None
-) -> Condition:
+def _condition(altered: Altered, scores: Scores, whole: Scores | None) -> Condition:
     difference = None
     if whole is not None:
-        pair = pair_scores(scores, whole, (name, "both"))
+        pair = pair_scores(scores, whole, (altered.name, "both"))
         drawn = pair.replicates()[scores.headline]
         difference = drawn.estimate(scores.level).mean
     return Condition(
-        name=name,
+        name=altered.name,
         items=scores.num_items,
         value=scores.metrics[scores.headline].mean,
         difference=difference,
-        word_error=word_error,
+        word_error=altered.word_error,
+        snr=altered.snr,
     )
 
 

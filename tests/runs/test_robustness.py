@@ -17,7 +17,8 @@ from crosstone.runs.evaluate import evaluate
 from crosstone.runs.recipe import load_recipe
 from crosstone.runs.runset import run
 
-RATES = ("5%", "10%", "20%", "30%", "40%")
+MISHEARD = [f"misheard {rate}" for rate in ("5%", "10%", "20%", "30%", "40%")]
+NOISE = [f"{kind} noise {snr} dB" for kind in ("white", "babble") for snr in (20, 10, 5, 0)]
 
 
 def trained(corpus: Path, out: Path, *overrides: str) -> Path:
@@ -42,11 +43,11 @@ def test_the_lines_are_evaluations_of_the_same_utterances(
     evaluate(model, Corpus.open(other), out, robust=True)
     found = json.loads((out / "robustness.json").read_text())
     names = [line["name"] for line in found["conditions"]]
-    noisy = [f"misheard {rate}" for rate in RATES]
-    assert names == ["audio+text", "audio", "text", *noisy]
+    assert names == ["audio+text", "audio", "text", *MISHEARD, *NOISE]
     assert found["conditions"][0]["difference"] is None
-    assert [line["items"] for line in found["conditions"]] == [12] * 8
-    rates = [line["word_error"] for line in found["conditions"][3:]]
+    assert [line["items"] for line in found["conditions"]] == [12] * 16
+    rates = [line["word_error"] for line in found["conditions"][3:8]]
+    assert [line["snr"] for line in found["conditions"][8:]] == [20, 10, 5, 0] * 2
     assert rates == sorted(rates)
     assert 0.2 < rates[-1] < 0.6
     first = json.loads((out / "scores.json").read_text())["headline"]["value"]
@@ -71,6 +72,10 @@ def test_the_lines_are_evaluations_of_the_same_utterances(
     said = capsys.readouterr().out
     assert "12 items, the same in every line" in said
     assert "misheard 40%" in said
+    assert "babble noise 0 dB" in said
+    by_noise = lines(out / "robustness/white-noise-0-dB/predictions.jsonl")
+    assert {x["id"] for x in by_noise} == {x["id"] for x in lines(out / "predictions.jsonl")}
+    assert by_noise != lines(out / "robustness/white-noise-20-dB/predictions.jsonl")
 
 
 def test_only_what_the_model_accepts(noise_corpus: Callable[..., Path], tmp_path: Path) -> None:
@@ -80,7 +85,7 @@ def test_only_what_the_model_accepts(noise_corpus: Callable[..., Path], tmp_path
     names = [
         x["name"] for x in json.loads((tmp_path / "one/robustness.json").read_text())["conditions"]
     ]
-    assert names == ["audio+text", *(f"misheard {rate}" for rate in RATES)]
+    assert names == ["audio+text", *MISHEARD, *NOISE]
     fields = ("model.family=audio", "model.config={}", "model.text_encoder=null")
     deaf = run(
         load_recipe(
@@ -96,4 +101,4 @@ def test_only_what_the_model_accepts(noise_corpus: Callable[..., Path], tmp_path
     names = [
         x["name"] for x in json.loads((tmp_path / "two/robustness.json").read_text())["conditions"]
     ]
-    assert names == ["audio"]
+    assert names == ["audio", *NOISE]
