@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,6 +78,19 @@ class Given(Step):
 
     def fill(self, root: Path, progress: Progress | None) -> None:
         return
+
+
+@dataclass(frozen=True)
+class GivenFile(Given):
+    """A file that a person has, such as a codebook."""
+
+    @property
+    def kind(self) -> str:
+        return "file"
+
+    @cached_property
+    def key(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -186,10 +200,12 @@ class Measured(Step):
     measure: str
     of: Trained
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    beside: tuple[tuple[str, Step], ...] = ()
+    """Other corpora that the measure looks at, by name."""
 
     @property
     def needs(self) -> tuple[Step, ...]:
-        return (self.of,)
+        return (self.of, *(step for _, step in self.beside))
 
     @property
     def kind(self) -> str:
@@ -197,12 +213,21 @@ class Measured(Step):
 
     @cached_property
     def key(self) -> str:
-        return _hash({"measure": self.measure, "of": self.of.key, **self.options})
+        beside = {"beside": {name: step.key for name, step in self.beside}} if self.beside else {}
+        return _hash({"measure": self.measure, "of": self.of.key, **self.options, **beside})
 
     def fill(self, root: Path, progress: Progress | None) -> None:
+        options = dict(self.options)
+        if self.beside:
+            options["beside"] = {name: step.output(root) for name, step in self.beside}
         MEASURES[self.measure](
-            self.of.output(root), self.of.resolved(root), self.folder(root), **self.options
+            self.of.output(root), self.of.resolved(root), self.folder(root), **options
         )
+
+
+def slug(name: str) -> str:
+    """A name as a folder has it."""
+    return re.sub(r"[^a-z0-9.%]+", "-", name.lower()).strip("-")
 
 
 def _hash(tree: Mapping[str, Any]) -> str:

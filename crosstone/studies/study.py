@@ -51,6 +51,13 @@ class System:
     pretraining: tuple[str, ...] = ()
     """Overrides of its pretraining, and of its adaptation."""
 
+    elsewhere: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Other corpora that it is tested on, by name: options of one that is made on the spot."""
+
+    under: str = ""
+    """Condition of the study's first measure in whose answers it is scored; empty: in its own, of
+    the folds. Systems that differ in this alone are trained once."""
+
     rule: Rule | None = None
     """Of one training that kept what every epoch answered: whose epoch counts. None: the epoch by
     the protocol's own rule."""
