@@ -32,6 +32,7 @@ from crosstone.metrics.intervals import (
     Sample,
     bootstrap,
     bootstrap_difference,
+    bootstrap_replicates,
 )
 from crosstone.metrics.names import ALIASES, LOWER_IS_BETTER, MMSA_NAMES, canonical_name
 from crosstone.metrics.regression import (
@@ -73,6 +74,7 @@ __all__ = [
     "benjamini_hochberg",
     "bootstrap",
     "bootstrap_difference",
+    "bootstrap_replicates",
     "bootstrap_trials",
     "bootstrap_trials_difference",
     "calibration_scores",

@@ -134,14 +134,21 @@ def bootstrap(
     how often its seed was drawn. A mean is NaN if one of its runs is. A single cluster, an
     undefined value, or more than 5 % undefined replicates give an interval of NaN.
     """
+    drawn = bootstrap_replicates(sample, scores, replicates=replicates, seed=seed)
+    return {metric: found.estimate(level) for metric, found in drawn.items()}
+
+
+def bootstrap_replicates(
+    sample: Sample, scores: ScoreFunction, *, replicates: int = 2000, seed: int = 0
+) -> dict[str, Replicates]:
+    """Every metric of `scores` in every replicate of `bootstrap`."""
     names, index = np.unique(sample.clusters, return_inverse=True)
     grouped = _grouped(sample, index)
 
     def evaluate(weights: Floats, seeds: Sequence[Floats]) -> Mapping[str, Floats]:
         return _evaluate(grouped, scores, weights, seeds[0])
 
-    drawn = resample(evaluate, len(names), [sample.num_seeds], replicates=replicates, seed=seed)
-    return {metric: found.estimate(level) for metric, found in drawn.items()}
+    return resample(evaluate, len(names), [sample.num_seeds], replicates=replicates, seed=seed)
 
 
 def bootstrap_difference(

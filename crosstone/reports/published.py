@@ -59,7 +59,7 @@ def published(comparison: Comparison) -> list[Block]:
         Paragraph(_summary(numbers, best)),
         Table(
             "Published numbers on this corpus and target, as their own tables print them.",
-            ("System", *(_title(column) for column in columns)),
+            ("System", *(column_title(column) for column in columns)),
             tuple(rows),
         ),
         Table(
@@ -95,7 +95,9 @@ def differences(theirs: Published, ours: System) -> list[str]:
     if theirs.metric in _OF_HEADS:
         said.append("its numbers are of a two-way head for each class, ours of one arg-max")
     elif _ours(ours, (theirs.metric, theirs.label)) is None:
-        said.append(f"its metric is {_title((theirs.metric, theirs.label))}, which ours lacks")
+        said.append(
+            f"its metric is {column_title((theirs.metric, theirs.label))}, which ours lacks"
+        )
     if protocol.get("transductive"):
         said.append("ours was adapted on the scored groups, without labels")
     if (share := ours.train_fraction) != 1.0:
@@ -145,7 +147,8 @@ def _columns(numbers: Sequence[Published], headline: str) -> list[Column]:
     return sorted(found, key=lambda column: (bool(column[1]), column[0] != headline))
 
 
-def _title(column: Column) -> str:
+def column_title(column: Column) -> str:
+    """What a column of published numbers is called."""
     metric, label = column
     if not label:
         return METRICS.get(metric, metric)

@@ -6,11 +6,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crosstone.errors import CrosstoneError
-from crosstone.metrics import LOWER_IS_BETTER, Interval, Replicates, canonical_name
+from crosstone.metrics import (
+    LOWER_IS_BETTER,
+    Interval,
+    Replicates,
+    Sample,
+    bootstrap_replicates,
+    canonical_name,
+)
 from crosstone.reports.chance import Chance, can_tell, chance_of, corrected
-from crosstone.reports.comparison import System
-from crosstone.reports.wording import METRICS, count
-from crosstone.scoring.pairing import Pair, pair_scores
+from crosstone.reports.comparison import System, gathered
+from crosstone.reports.wording import METRICS, count, number
+from crosstone.scoring.clusters import Clusters
+from crosstone.scoring.measures import statistics_of
+from crosstone.scoring.pairing import pair_scores
+from crosstone.scoring.predictions import Predictions
 from crosstone.studies.study import Claim
 
 Outcome = Literal["held", "did not hold", "not decided", "not tried"]
@@ -34,6 +44,7 @@ class Tried:
 
     first: str
     over: str
+    """The other's name, or a ceiling in words."""
     metric: str
     effect: Interval
     """Above 0 is better, whichever way the metric runs."""
@@ -101,13 +112,16 @@ def _drafts(
     missing = [name for name in (claim.first, *claim.over) if name not in systems]
     if missing:
         return "; ".join(f"{name}: {left_out.get(name, 'not trained')}" for name in missing)
+    first = systems[claim.first]
+    if claim.ceiling:
+        return _of_ceiling(claim, first)
     try:
-        return [_draft(claim, systems[claim.first], systems[name]) for name in claim.over]
+        return [_of_pair(claim, first, systems[name]) for name in claim.over]
     except CrosstoneError as error:
         return str(error)
 
 
-def _draft(claim: Claim, first: System, over: System) -> _Draft:
+def _of_pair(claim: Claim, first: System, over: System) -> _Draft:
     pair = pair_scores(first.scores, over.scores, (first.name, over.name))
     drawn = pair.replicates()
     metric = canonical_name(claim.metric)
@@ -120,20 +134,46 @@ def _draft(claim: Claim, first: System, over: System) -> _Draft:
         over=over.name,
         metric=metric,
         effect=better.estimate(first.scores.level).mean,
-        chance=_chance(pair, metric, better, claim.by)
+        chance=_by_draws(better, claim.by, pair.clusters)
         if claim.by
         else chance_of(pair, metric, found),
         level=first.scores.level,
     )
 
 
-def _chance(pair: Pair, metric: str, better: Replicates, by: float) -> Chance:
-    """The chance of an effect of `by`, by draws: systems so far apart cannot be exchanged."""
+def _of_ceiling(claim: Claim, first: System) -> list[_Draft] | str:
+    """One system against the best score that a listener of a kind can reach, which is exact."""
+    (alone,) = gathered([first])
+    scores = first.scores
+    if claim.ceiling not in alone.ceilings or not isinstance(scores.sample, Sample):
+        return f"{first.name}: its corpus states no ceiling '{claim.ceiling}'"
+    assert isinstance(scores.predictions, Predictions)
+    _, score, _ = statistics_of(scores.predictions)
+    drawn = bootstrap_replicates(
+        scores.sample, score, replicates=scores.replicates, seed=scores.seed
+    )
+    found, bound = drawn[alone.ceiling_metric], alone.ceilings[claim.ceiling]
+    above = Replicates(found.observed - bound, found.drawn - bound)
+    return [
+        _Draft(
+            first=first.name,
+            over=f"the exact ceiling of {claim.ceiling}, {number(bound)}",
+            metric=alone.ceiling_metric,
+            effect=above.estimate(scores.level).mean,
+            chance=_by_draws(above, claim.by, scores.clusters),
+            level=scores.level,
+        )
+    ]
+
+
+def _by_draws(better: Replicates, by: float, clusters: Clusters) -> Chance:
+    """The chance of an effect of `by`, where there is nothing to exchange: a system and a ceiling,
+    or two systems that are claimed to be so far apart."""
     moved = Replicates(better.observed - by, better.drawn - by)
-    clusters = pair.clusters
+    against = f", against an effect of {by:+g}" if by else ""
     return Chance(
         p=moved.p_value(),
-        test=f"drawing {count(clusters.count, clusters.by)}, against an effect of {by:+g}",
+        test=f"drawing {count(clusters.count, clusters.by)}{against}",
         least=max(min(1.0, 2 / 2**clusters.count), 2 / (moved.drawn.shape[1] + 1)),
         clusters=clusters,
     )
@@ -149,7 +189,7 @@ def _entry(claim: Claim, drafts: list[_Draft], ps: list[tuple[float, float]]) ->
             remarks.append(f"no interval can be drawn over {units}")
         elif not tells:
             remarks.append(f"cannot be told with {units}: the least corrected p is {least:.3g}")
-        if claim.metric and draft.metric != canonical_name(claim.metric):
+        if claim.metric and not claim.ceiling and draft.metric != canonical_name(claim.metric):
             asked = METRICS.get(canonical_name(claim.metric), claim.metric)
             remarks.append(
                 f"the claim is of {asked}, which is not measured here: tried in "

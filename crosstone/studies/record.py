@@ -8,7 +8,7 @@ from typing import Any
 
 from crosstone.config import build, to_tree
 from crosstone.errors import CheckpointError
-from crosstone.runs.run import write_text
+from crosstone.files import write_text
 from crosstone.studies.arms import arm_folder, study_folder
 from crosstone.studies.plan import DONE, Plan
 from crosstone.studies.study import Study
