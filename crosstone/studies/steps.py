@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -223,11 +222,6 @@ class Measured(Step):
         MEASURES[self.measure](
             self.of.output(root), self.of.resolved(root), self.folder(root), **options
         )
-
-
-def slug(name: str) -> str:
-    """A name as a folder has it."""
-    return re.sub(r"[^a-z0-9.%]+", "-", name.lower()).strip("-")
 
 
 def _hash(tree: Mapping[str, Any]) -> str:

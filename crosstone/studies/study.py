@@ -1,5 +1,6 @@
 """What a study is: the systems it trains, what it measures of them, and the claims it tries."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,8 +9,12 @@ from crosstone.errors import ConfigError
 from crosstone.runs.epochs import Rule
 
 Start = Literal["fresh", "pretrained", "adapted"]
+Size = Literal["base", "large", "ablation"]
 Asked = Literal["", "emotion", "sentiment", "speaker"]
 Where = Literal["text", "table", "figure", "ours"]
+
+ARROW = " → "
+"""In a system's name, between what it is trained on and what it is tested on elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +27,7 @@ class System:
     family: str = "cmt"
     """A name that `crosstone models` lists."""
 
-    size: Literal["base", "large", "ablation"] = "base"
+    size: Size = "base"
     """Of the family's two sizes, or that of its paper's ablations; a small ground may take a
     smaller one for those."""
 
@@ -159,3 +164,8 @@ class Study:
                 faults.append(f"drawing over '{drawing.x}': no system has {' and '.join(wanted)}")
         if faults:
             raise ConfigError(f"study {self.name}: {'; '.join(faults)}")
+
+
+def slug(name: str) -> str:
+    """A name as a folder has it."""
+    return re.sub(r"[^a-z0-9.%]+", "-", name.lower()).strip("-")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from crosstone.studies.study import Claim, Study, System
+from crosstone.studies.study import ARROW, Claim, Study, System
 
 CORPUS = "corpus"
 """Option of a system's corpus where the ground has several."""
@@ -21,7 +21,7 @@ first, the third another law as well."""
 
 def crossed(listener: str, trained: str, tested: str) -> str:
     """What a system is called."""
-    return f"{listener}, {trained} → {tested}"
+    return f"{listener}, {trained}{ARROW}{tested}"
 
 
 def between(study: Study, corpora: Mapping[str, Mapping[str, str]]) -> Study:
@@ -37,6 +37,7 @@ def between(study: Study, corpora: Mapping[str, Mapping[str, str]]) -> Study:
             corpus=options,
             elsewhere={name: each for name, each in corpora.items() if name != trained},
             under="" if tested == trained else tested,
+            tuned=False,
             finetuning=("final_model=true",),
             factors={"listener": listener, "trained on": trained, "tested on": tested},
         )
