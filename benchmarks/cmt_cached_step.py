@@ -205,6 +205,7 @@ def run(*, quick: bool = False) -> list[Row]:
             against=median(compared.against),
             ratio=compared.ratio,
             spread=compared.spread,
+            processor=compared.processor_ratio,
             goal=Goal(value=4.0),
             notes=("not the true shapes" if quick else setup,),
         )

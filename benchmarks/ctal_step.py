@@ -219,6 +219,7 @@ def run(*, quick: bool = False) -> list[Row]:
             against=median(compared.against),
             ratio=compared.ratio,
             spread=compared.spread,
+            processor=compared.processor_ratio,
             goal=Goal(value=1.6),
             notes=(setup,),
         ),

@@ -104,6 +104,7 @@ def run(*, quick: bool = False) -> list[Row]:
                         against=hours / median(compared.against),
                         ratio=compared.ratio,
                         spread=compared.spread,
+                        processor=compared.processor_ratio,
                         goal=Goal(value=0.7),
                         notes=(f"{count} FLAC files of {seconds:g} s, {share:.0%} of PCM",),
                     )

@@ -152,6 +152,7 @@ def run(*, quick: bool = False) -> list[Row]:
             against=median(compared.against),
             ratio=compared.ratio,
             spread=compared.spread,
+            processor=compared.processor_ratio,
             goal=Goal(value=1.5),
             notes=("not the true shapes" if quick else "HuBERT large and RoBERTa large, fp32",),
         )

@@ -48,6 +48,9 @@ class Row:
     spread: tuple[float, float] | None = None
     """Lowest and highest ratio of the repeats."""
 
+    processor: float | None = None
+    """The ratio in processor time, which moves less while other programs run."""
+
     goal: Goal | None = None
     """Of the ratio, or where there is none of `ours`."""
 
@@ -76,6 +79,9 @@ class Compared:
     against: Sequence[float]
     """Seconds of each repeat."""
 
+    processor: Sequence[tuple[float, float]] = ()
+    """Seconds of processor time of each repeat, ours and the other side's."""
+
     @property
     def ratios(self) -> list[float]:
         """How many times faster ours was, for each pair of neighbours."""
@@ -91,6 +97,14 @@ class Compared:
         """The lowest and the highest of them."""
         return min(self.ratios), max(self.ratios)
 
+    @property
+    def processor_ratio(self) -> float | None:
+        """How many times less processor time ours took, the median of the pairs; None where the
+        clock is too coarse to say."""
+        if not self.processor or not all(own > 0 for own, _ in self.processor):
+            return None
+        return median(theirs / own for own, theirs in self.processor)
+
 
 def compare(
     ours: Callable[[], object], against: Callable[[], object], *, repeats: int, warmups: int = 1
@@ -99,13 +113,19 @@ def compare(
     for _ in range(warmups):
         ours()
         against()
-    own: list[float] = []
-    theirs: list[float] = []
+    own: list[tuple[float, float]] = []
+    theirs: list[tuple[float, float]] = []
     for turn in range(repeats):
         pairs = [(ours, own), (against, theirs)]
         for side, times in reversed(pairs) if turn % 2 else pairs:
-            times.append(timed(side))
-    return Compared(own, theirs)
+            began = time.process_time()
+            seconds = timed(side)
+            times.append((seconds, time.process_time() - began))
+    return Compared(
+        [seconds for seconds, _ in own],
+        [seconds for seconds, _ in theirs],
+        [(mine[1], other[1]) for mine, other in zip(own, theirs, strict=True)],
+    )
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -14,6 +14,7 @@ BENCHES = (
     "ctal_step",
     "cmt_cached_step",
     "epoch",
+    "padding",
     "inference",
     "decoding",
     "startup",
@@ -21,7 +22,17 @@ BENCHES = (
 )
 """Each a file of this folder with `run(quick=…)`, in the order of the table."""
 
-COLUMNS = ("bench", "what", "ours", "against", "ratio", "spread", "wanted", "memory, MiB")
+COLUMNS = (
+    "bench",
+    "what",
+    "ours",
+    "against",
+    "ratio",
+    "spread",
+    "in processor time",
+    "wanted",
+    "memory, MiB",
+)
 
 
 def measure(
@@ -70,6 +81,7 @@ def cells(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
             _number(row["against"]),
             _number(row["ratio"]),
             f"{spread[0]:.2f} … {spread[1]:.2f}" if spread else "–",
+            _number(row["processor"]),
             f"{goal}, missed" if row["met"] is False else goal,
             f"{memory[0]:.0f} : {memory[1]:.0f}" if memory else "–",
         )
