@@ -11,12 +11,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import HubertConfig, HubertModel, RobertaConfig, RobertaModel
 
 from crosstone.data.batch import collate
 from crosstone.data.cache import StateStore
 from crosstone.data.corpus import Corpus
-from crosstone.data.text import train_tokenizer
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.inference.predictor import Predictor
 from crosstone.nn.encoders import AudioEncoder, TextEncoder
@@ -28,43 +26,9 @@ from crosstone.runs.items import make_items
 from crosstone.runs.recipe import Recipe, load_recipe
 from crosstone.runs.runset import run
 
-WORDS = ["a good day", "a bad night"]
-
 
 class Stopped(BaseException):
     """Not an Exception, so that nothing on the way tidies up."""
-
-
-@pytest.fixture
-def encoders(tmp_path: Path) -> Path:
-    """A group-norm HuBERT, which must run unpadded, and a RoBERTa, in folders."""
-    torch.manual_seed(0)
-    HubertModel(
-        HubertConfig(
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=48,
-            conv_dim=(8,) * 7,
-            num_conv_pos_embeddings=8,
-            num_conv_pos_embedding_groups=2,
-        )
-    ).save_pretrained(tmp_path / "hubert")
-    tokenizer = train_tokenizer(WORDS * 20, 280)
-    tokenizer.save_pretrained(tmp_path / "roberta")
-    RobertaModel(
-        RobertaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=48,
-            max_position_embeddings=40,
-            pad_token_id=1,
-            initializer_range=0.2,
-        )
-    ).save_pretrained(tmp_path / "roberta")
-    return tmp_path
 
 
 @pytest.fixture

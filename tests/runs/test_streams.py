@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import HubertConfig, HubertModel
 
 from crosstone.data.batch import Batch, Items, collate
 from crosstone.data.codebook import Codebook
@@ -48,22 +47,12 @@ def test_codewords_of_cepstra_are_those_made_before(
     assert torch.equal(now.codes, before.codes)
 
 
-def test_codewords_of_an_encoder_are_those_made_before(corpus: Corpus, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    HubertModel(
-        HubertConfig(
-            hidden_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=48,
-            conv_dim=(8,) * 7,
-            num_conv_pos_embeddings=8,
-            num_conv_pos_embedding_groups=2,
-        )
-    ).save_pretrained(tmp_path / "hubert")
+def test_codewords_of_an_encoder_are_those_made_before(
+    corpus: Corpus, encoders: Path, tmp_path: Path
+) -> None:
     codebook = make_codebook(
         *(corpus, tmp_path / "codes.safetensors"),
-        encoder=str(tmp_path / "hubert"),
+        encoder=str(encoders / "hubert"),
         layer=1,
         num_codes=8,
         sample=1.0,
