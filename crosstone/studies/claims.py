@@ -10,6 +10,7 @@ from crosstone.reports.wording import METRICS, bracket, count, enumerate_words, 
 from crosstone.studies.board import MARKS, SMALLEST, Entry, Outcome, Tried
 from crosstone.studies.export import p_value
 from crosstone.studies.record import Record
+from crosstone.studies.study import Claim
 
 QUICK = "Quick run: claims nothing. It shows that every step of the study works, and no more."
 _PLACES = {
@@ -66,19 +67,19 @@ def claim_blocks(
         return []
     if record.quick:
         rows = [
-            TableRow((Cell(c.sentence), Cell(c.source, _PLACES[c.where]), Cell(c.theirs or "–")))
+            TableRow((Cell(c.sentence, _source(c)), Cell(c.theirs or "–")))
             for c in record.study.claims
         ]
         table = Table(
             "What a full run tries. Quick run: claims nothing.",
-            ("Claim", "Source", "They print"),
+            ("Claim", "They print"),
             tuple(rows),
             prose=True,
         )
         return [Heading("Claims"), table]
     board = Table(
         "The claims of the study, tried on the systems below.",
-        ("Claim", "Outcome", "Ours", "They print", "Source"),
+        ("Claim", "Outcome", "Ours", "They print"),
         tuple(_row(entry) for entry in entries),
         prose=True,
     )
@@ -108,23 +109,29 @@ def _row(entry: Entry) -> TableRow:
     ours = "; ".join(_effect(one, several) for one in entry.tried) or "–"
     return TableRow(
         (
-            Cell(claim.sentence),
+            Cell(claim.sentence, _source(claim)),
             Cell(outcome_of(entry)),
             Cell(ours, "; ".join(entry.remarks)),
             Cell(claim.theirs or "–"),
-            Cell(claim.source, _PLACES[claim.where]),
         )
     )
 
 
+def _source(claim: Claim) -> str:
+    place = _PLACES[claim.where]
+    return place if claim.source == "ours" else f"{claim.source}, {place}"
+
+
 def _effect(one: Tried, several: bool) -> str:
-    over = f"over {one.over}: " * several
+    """An effect, which breaks into lines only between its parts."""
     p = p_value(one.p_corrected)
-    said = f"p {p}" if p.startswith("<") else f"p = {p}"
-    return (
-        f"{over}{number(one.effect.value, True)} {METRICS.get(one.metric, one.metric)} "
-        f"{bracket(one.effect, True)}, {said}"
+    parts = (
+        f"{number(one.effect.value, True)} {METRICS.get(one.metric, one.metric)}",
+        f"{bracket(one.effect, True)},",
+        f"p {p}" if p.startswith("<") else f"p = {p}",
     )
+    over = f"over {one.over}: " * several
+    return over + " ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
 
 
 def _rule(entries: Sequence[Entry], systems: Mapping[str, System]) -> str:

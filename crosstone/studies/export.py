@@ -192,7 +192,7 @@ def p_value(p: float) -> str:
     """A p with two digits; a dash where it is undefined."""
     if not math.isfinite(p):
         return "–"
-    return f"{p:.2g}" if p >= 0.001 else "< .001"
+    return f"{p:.2g}" if p >= 0.001 else "< 0.001"
 
 
 def _table(

@@ -1,12 +1,15 @@
 """The figures of a study: scores over a factor of its systems, against what bounds them."""
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from crosstone.metrics import Interval
@@ -19,14 +22,27 @@ from crosstone.reports.wording import METRICS, number, percent
 from crosstone.studies.shown import Shown
 from crosstone.studies.study import Drawing, Study
 
-STYLES = (
-    *(("accent", "-", "o"), ("second", "-", "s"), ("ink", "-", "^"), ("soft", "-", "D")),
-    *(("accent", "--", "v"), ("second", "--", "P"), ("ink", "--", "X"), ("soft", "--", "*")),
-)
-"""Colour, line and marker of each line: no two share line and marker."""
 
-_BOUND = (0, (1.5, 2.0))
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a line looks, in colour and without."""
+
+    role: str
+    marker: str
+    dashes: Any = "-"
+    width: float = 1.6
+
+
+STYLES = (
+    *(Style("accent", "o"), Style("second", "s"), Style("ink", "^"), Style("soft", "D")),
+    *(Style("accent", "v", "-."), Style("second", "P", "-.")),
+    *(Style("ink", "X", "-."), Style("soft", "*", "-.")),
+)
+"""Of the lines of a drawing in their order: no two have the same marker."""
+
+_BOUND = Style("soft", "", (0, (3, 2.5)), 0.9)
 _FULL, _HALF = 720.0, 350.0
+_LEFT, _STROKE = 46.0, 30.0
 _MOST_UNEVEN = 20.0
 """Largest over smallest distance of values on an axis that is still drawn to scale."""
 
@@ -78,14 +94,14 @@ def drawn(study: Study, systems: Mapping[str, System], name: str) -> Shown:
             )
         level = percent(next(iter(systems.values())).scores.level)
         caption = f"{asked.caption} {METRICS[metric]}, with its {level} interval."
-        if bounds:
-            caption += f" Dotted: the exact ceilings of {METRICS[bounded]}."
+        if bounds and "ceiling" not in caption:
+            caption += f" Dashed: the exact ceilings of {METRICS[bounded]}."
         if not _is_even(sorted({point.x for point in points})):
             caption += " The axis counts its values, and is not to scale."
         labels = tuple(f"{asked.caption} {panel}".strip() for panel in panels)
         blocks.append(Figure(caption, wide, labels, narrow, top=True))
     if blocks:
-        blocks.insert(0, Heading("In figures"))
+        blocks.insert(0, Heading("Figures"))
     return Shown(tuple(blocks), data)
 
 
@@ -172,48 +188,63 @@ def _panel(
     bounds: Sequence[Bound],
     width: float,
 ) -> ground.Drawing:
-    """One panel; every panel of a drawing has the same lines, places and limits."""
+    """One panel; every panel of a drawing has the same lines, places and limits.
+
+    Its lines are named at their ends, or below where there is no room beside.
+    """
     lines = list(dict.fromkeys(point.line for point in points))
+    style = {line: STYLES[k % len(STYLES)] for k, line in enumerate(lines)}
     places = sorted({point.x for point in points})
     place = {x: x if _is_even(places) else float(k) for k, x in enumerate(places)}
     kinds = list(dict.fromkeys(bound.kind for bound in bounds if bound.panel == panel))
-    named = [*(line for line in lines if line), *(_named(kind) for kind in kinds)]
-    right = 14.0 + max((text_width(text, SMALL) + 30 for text in named), default=0.0)
+    beside = [*(line for line in lines if line and width > _HALF), *map(_named, kinds)]
+    below = [line for line in lines if line and width <= _HALF]
+    columns = _columns(below, width)
+    right = 14.0 + max((text_width(text, SMALL) + _STROKE for text in beside), default=0.0)
     title = textwrap.fill(panel, int(width / 7))
-    head = 26.0 + 17.0 * bool(panel) + 15.0 * title.count("\n")
-    plot = max(0.42 * width, 15.0 * len(named) + 12)
-    height = head + plot + 44.0
+    head = 24.0 + (17.0 + 15.0 * title.count("\n")) * bool(panel)
+    plot = max(0.58 * width if below else 0.42 * width, 15.0 * len(beside) + 12)
+    foot = 44.0 + 15.0 * math.ceil(len(below) / columns)
+    height = head + plot + foot
     with canvas(width, height) as figure:
-        axes = figure.add_axes(
-            (46 / width, 42 / height, (width - 46 - right) / width, plot / height)
-        )
+        across = width - _LEFT - right
+        axes = figure.add_axes((_LEFT / width, foot / height, across / width, plot / height))
         bare(axes, sides=("bottom", "left"))
         _limit(axes, list(place.values()), points, bounds)
-        per_x = (width - 46 - right) / float(np.diff(axes.get_xlim())[0])
-        ends: list[tuple[float, str, tuple[str, object, str]]] = []
+        per_x = across / float(np.diff(axes.get_xlim())[0])
+        ends: list[tuple[float, str, Style]] = []
         for k, line in enumerate(lines):
             own = sorted((p for p in points if (p.panel, p.line) == (panel, line)), key=_x)
             if own:
-                colour, dashes, marker = style = STYLES[k % len(STYLES)]
                 aside = (k - (len(lines) - 1) / 2) * 5 / per_x
-                x = [place[p.x] + aside for p in own]
-                y = [p.score.value for p in own]
-                _draw_line(axes, x, own, ROLES[colour], dashes, marker)
-                ends.append((y[-1], line, style))
+                _draw_line(axes, [place[p.x] + aside for p in own], own, style[line])
+                ends.append((own[-1].score.value, line, style[line]))
         for kind in kinds:
             mine = sorted((b for b in bounds if (b.panel, b.kind) == (panel, kind)), key=_x)
             x, y = [place[b.x] for b in mine], [b.value for b in mine]
             if len(set(y)) == 1:
                 x, y = list(axes.get_xlim()), [y[0], y[0]]
-            axes.plot(x, y, color=ROLES["soft"], lw=1, ls=_BOUND, zorder=1)
-            ends.append((y[-1], _named(kind), ("soft", _BOUND, "")))
+            axes.plot(x, y, color=ROLES["soft"], lw=_BOUND.width, ls=_BOUND.dashes, zorder=1)
+            ends.append((y[-1], _named(kind), _BOUND))
         _ticks(axes, place, width)
         axes.set_xlabel(asked.axis, color=ROLES["soft"], fontsize=SMALL, labelpad=4)
-        _name_lines(axes, ends, plot)
+        named = [end for end in ends if end[1] in beside]
+        for y, (_, text, of) in zip(_heights(axes, named, plot), named, strict=True):
+            _name(figure, text, of, width - right + 6, foot + y)
+        for k, line in enumerate(below):
+            row, column = divmod(k, columns)
+            x, y = 8 + column * (width - 16) / columns, foot - 44.0 - 15.0 * row
+            _name(figure, line, style[line], x, y - 5)
         if panel:
             _write(figure, title, 1 - 6 / height, "ink", TEXT)
-        _write(figure, score, 1 - (head - 20) / height, "soft", SMALL)
+        _write(figure, score, 1 - (head - 18) / height, "soft", SMALL)
         return finish(name, figure, width, height)
+
+
+def _columns(names: Sequence[str], width: float) -> int:
+    """Into how many columns names fit below a panel, each behind its stroke."""
+    widest = max((text_width(name, SMALL) for name in names), default=0.0) + _STROKE + 12
+    return max(1, min(3, int((width - 16) / widest)))
 
 
 def _x(entry: Point | Bound) -> float:
@@ -221,7 +252,7 @@ def _x(entry: Point | Bound) -> float:
 
 
 def _named(kind: str) -> str:
-    return f"{kind.replace('_', ' ')} ceiling"
+    return kind.replace("_", " ")
 
 
 def _limit(
@@ -236,18 +267,21 @@ def _limit(
     axes.set_xlim(min(x) - aside, max(x) + aside)
 
 
-def _draw_line(
-    axes: Axes,
-    x: Sequence[float],
-    points: Sequence[Point],
-    colour: str,
-    dashes: str,
-    marker: str,
-) -> None:
+def _draw_line(axes: Axes, x: Sequence[float], points: Sequence[Point], style: Style) -> None:
+    colour = ROLES[style.role]
     for place, point in zip(x, points, strict=True):
         axes.plot([place, place], [point.score.low, point.score.high], color=colour, lw=1.2)
     y = [point.score.value for point in points]
-    axes.plot(x, y, color=colour, lw=1.6, ls=dashes, marker=marker, ms=5.5, mew=0, zorder=3)
+    axes.plot(
+        *(x, y),
+        color=colour,
+        lw=style.width,
+        ls=style.dashes,
+        marker=style.marker,
+        ms=5.5,
+        mew=0,
+        zorder=3,
+    )
 
 
 def _ticks(axes: Axes, place: Mapping[float, float], width: float) -> None:
@@ -260,50 +294,34 @@ def _ticks(axes: Axes, place: Mapping[float, float], width: float) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(5))
 
 
-def _name_lines(
-    axes: Axes, ends: Sequence[tuple[float, str, tuple[str, object, str]]], plot: float
-) -> None:
-    """Every line's own stroke and name at the right, as near to its end as the others leave it."""
-    named = [end for end in ends if end[1]]
-    if not named:
-        return
+def _heights(axes: Axes, ends: Sequence[tuple[float, str, Style]], plot: float) -> list[float]:
+    """Pixels above the axis at which names stand, as near to their lines' ends as others leave."""
+    if not ends:
+        return []
     bottom, top = axes.get_ylim()
-    per_pixel = (top - bottom) / plot
-    heights = spread_apart([y for y, _, _ in named], 14.5 * per_pixel)
-    over = max(0.0, max(heights) - (top - 4 * per_pixel))
-    under = max(0.0, bottom + 4 * per_pixel - min(heights))
-    for height, (_, text, (role, dashes, marker)) in zip(heights, named, strict=True):
-        y = (height - over + under - bottom) / (top - bottom)
-        pixel = 1 / axes.bbox.width
-        axes.plot(
-            [1 + 6 * pixel, 1 + 26 * pixel],
-            [y, y],
-            transform=axes.transAxes,
-            color=ROLES[role],
-            lw=1.0 if role == "soft" and not marker else 1.6,
-            ls=dashes,
-            clip_on=False,
-        )
-        if marker:
-            axes.plot(
-                [1 + 16 * pixel],
-                [y],
-                transform=axes.transAxes,
-                color=ROLES[role],
+    heights = spread_apart([(y - bottom) / (top - bottom) * plot for y, _, _ in ends], 14.5)
+    over, under = max(0.0, max(heights) - plot + 4), max(0.0, 4 - min(heights))
+    return [height - over + under for height in heights]
+
+
+def _name(figure: Canvas, text: str, style: Style, x: float, y: float) -> None:
+    """A line's own stroke, and its name behind it."""
+    width, height = (size * figure.dpi for size in figure.get_size_inches())
+    colour = ROLES[style.role]
+    for at, marker, dashes in (((x, x + 20), "", style.dashes), ((x + 10,), style.marker, "")):
+        figure.add_artist(
+            Line2D(
+                [one / width for one in at],
+                [y / height] * len(at),
+                color=colour,
+                lw=style.width,
+                ls=dashes,
                 marker=marker,
                 ms=5.5,
                 mew=0,
-                clip_on=False,
             )
-        axes.text(
-            1 + 30 * pixel,
-            y,
-            text,
-            transform=axes.transAxes,
-            va="center",
-            color=ROLES[role],
-            fontsize=SMALL,
         )
+    figure.text((x + 24) / width, y / height, text, va="center", color=colour, fontsize=SMALL)
 
 
 def _write(figure: Canvas, text: str, y: float, role: str, size: float) -> None:

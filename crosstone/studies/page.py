@@ -7,7 +7,7 @@ from crosstone.files import write_text
 from crosstone.reports.comparison import System, read_systems
 from crosstone.reports.page import Block, Facts, Page, Paragraph
 from crosstone.reports.report import write_page
-from crosstone.reports.wording import count, enumerate_words
+from crosstone.reports.wording import enumerate_words
 from crosstone.studies.arms import pool_arms
 from crosstone.studies.board import Entry, try_claims
 from crosstone.studies.claims import claim_blocks, found
@@ -39,10 +39,10 @@ class StudyFiles:
     """Folder of the SVG files, each with its CSV."""
 
 
-def write_study(plan: Plan, root: Path, *, command: str = "") -> StudyFiles:
+def write_study(plan: Plan, root: Path, *, command: str) -> StudyFiles:
     """Pools the systems of a study whose steps are done, and writes its record and its page.
 
-    command: what a person typed; by default made from the plan. Raises CheckpointError where a step
+    command: what runs it again. Raises CheckpointError where a step
     is not done.
     """
     record = record_of(plan, root, command=command)
@@ -111,7 +111,7 @@ def _opening(record: Record, systems: dict[str, System], entries: tuple[Entry, .
             ("source", record.study.source),
             ("on", enumerate_words(names)),
             ("seeds", seeds),
-            ("systems", count(len(systems), "system")),
+            ("systems", f"{len(systems)}"),
             ("crosstone", enumerate_words(versions) or "not stated"),
         )
     )

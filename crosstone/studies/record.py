@@ -48,11 +48,8 @@ class Record:
     steps: tuple[StepRecord, ...]
 
 
-def record_of(plan: Plan, root: Path, *, command: str = "") -> Record:
-    """The record of a plan whose steps are done; CheckpointError where one is not.
-
-    command: what a person typed; by default made from the plan.
-    """
+def record_of(plan: Plan, root: Path, *, command: str) -> Record:
+    """The record of a plan whose steps are done; CheckpointError where one is not."""
     measured: dict[str, dict[str, tuple[str, ...]]] = {}
     for name, steps in plan.measured.items():
         for step in steps:
@@ -63,7 +60,7 @@ def record_of(plan: Plan, root: Path, *, command: str = "") -> Record:
         ground=plan.ground.name,
         quick=plan.ground.quick,
         seeds=plan.seeds,
-        command=command or _command(plan),
+        command=command,
         systems={s.name: _below(root, arm_folder(plan, root, s.name)) for s in plan.systems},
         measured=measured,
         left_out=dict(plan.left_out),
@@ -122,14 +119,6 @@ def _tree(path: Path) -> dict[str, Any]:
             "again"
         )
     return tree
-
-
-def _command(plan: Plan) -> str:
-    words = ["crosstone", "study", plan.study.name]
-    if plan.ground.name != "twokey":
-        words.append(f"corpus={plan.ground.name}")
-    words += ["--quick"] * plan.ground.quick
-    return " ".join([*words, "--seeds", str(len(plan.seeds))])
 
 
 def _below(root: Path, folder: Path) -> str:

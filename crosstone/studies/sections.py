@@ -15,7 +15,7 @@ from crosstone.reports.results import (
     systems_figure,
     warnings,
 )
-from crosstone.reports.wording import METRICS, bracket, count, duration, number
+from crosstone.reports.wording import METRICS, bracket, common, count, duration, number
 from crosstone.studies.measures import MEASURE_VIEWS
 from crosstone.studies.record import Record
 from crosstone.studies.shown import Rows, Shown, together
@@ -120,17 +120,16 @@ def _table(metrics: Sequence[str], members: Sequence[tuple[str, Comparison]]) ->
                         Cell(system.name + marks_of(system)),
                         Cell(number(values[first].mean.value), bracket(values[first].mean)),
                         *(Cell(number(values[name].mean.value)) for name in others),
-                        Cell(_runs(system)),
                     ),
                     strong=system is found.best and len(found.systems) > 1,
                 )
             )
-    several = len(members) > 1
     caption = made(members[0][1])
-    if several:
+    if len(members) > 1:
         caption = f"On {len(members)} corpora; the first: {caption}"
-    columns = ("System", *(METRICS[name] for name in metrics), "folds × seeds")
-    return Table(f"Means over folds and seeds. {caption}", columns, tuple(rows))
+    averaged = common("number", (_runs(s) for _, found in members for s in found.systems))
+    columns = ("System", *(METRICS[name] for name in metrics))
+    return Table(f"Means over {averaged}. {caption}", columns, tuple(rows))
 
 
 def _every_interval(systems: Mapping[str, System]) -> list[Block]:
@@ -217,7 +216,8 @@ def _figure_rows(found: Comparison) -> list[dict[str, object]]:
 
 def _runs(system: System) -> str:
     runs = system.scores.runs
-    return f"{len({fold for fold, _, _ in runs})} × {len({seed for _, seed, _ in runs})}"
+    folds, seeds = (len(set(kind)) for kind in list(zip(*runs, strict=True))[:2])
+    return f"{count(folds, 'fold')} × {count(seeds, 'seed')}"
 
 
 def _hash(found: Comparison) -> str:

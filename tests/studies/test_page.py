@@ -18,6 +18,7 @@ from crosstone.studies.study import Claim, Drawing, Study, System
 
 MakeArm = Callable[..., Path]
 Make = Callable[..., tuple[Plan, Path]]
+COMMAND = "crosstone study made-up --seeds 2"
 CEILINGS = {"words": 0.4, "delivery": 0.5, "additive_best": 0.7, "joint": 0.95}
 RIGHT = {
     "old, 10": (10, 11, 9, 10, 12, 8, 10, 11),
@@ -98,7 +99,7 @@ def make_study(tmp_path: Path, make_arm: MakeArm) -> Make:
 
 @pytest.fixture
 def written(make_study: Make) -> StudyFiles:
-    return write_study(*make_study())
+    return write_study(*make_study(), command=COMMAND)
 
 
 def lines_of(path: Path) -> list[dict[str, str]]:
@@ -118,12 +119,14 @@ def test_the_page_says_what_was_asked_and_found(written: StudyFiles) -> None:
     )
     assert "new, 100 has the highest UA, 0.856 [" in page
     assert "ceilings of WA are 0.700 (additive best) and 0.950 (joint)." in page
-    assert "| New is better than old | ✓ held | +0.250 UA [" in page
-    assert "| Old is better than new | ✗ did not hold | −0.250 UA [" in page
-    assert "| MDRE is best | – not tried | – (MDRE: no small recipe trains 'mdre'" in page
+    said = page.replace("\N{NO-BREAK SPACE}", " ")
+    assert "| New is better than old (CMT §4, the paper's text) | ✓ held | +0.250 UA [" in said
+    assert "], p = 0.016 | Acc2 .8 → .9 |" in said
+    assert "| ✗ did not hold | −0.250 UA [" in said
+    assert "| – not tried | – (MDRE: no small recipe trains 'mdre'" in page
     assert "corrected over 2 comparisons (Holm)" in page
     assert "CMT table 4, theirs, on another corpus (mosei)." in page
-    assert "| 2 × 2 |" in page
+    assert "Means over 2 folds × 2 seeds. Emotion on twokey (160 scored" in page
     assert "## Left out\n\n- MDRE: no small recipe" in page
     html = written.html.read_text(encoding="utf-8")
     assert "http" not in html.replace("http://www.w3.org", "")
@@ -142,7 +145,7 @@ def test_a_quick_run_claims_nothing(make_study: Make) -> None:
     page = files.markdown.read_text(encoding="utf-8")
     assert "run it again**: crosstone study made-up --quick\n" in page
     assert "Quick run: claims nothing." in page
-    assert "| New is better than old | CMT §4 (the paper's text) | Acc2 .8 → .9 |" in page
+    assert "| New is better than old (CMT §4, the paper's text) | Acc2 .8 → .9 |" in page
     for word in ("✓", "✗", "did not hold", "highest"):
         assert word not in page
     assert lines_of(files.claims) == []
@@ -198,7 +201,7 @@ def test_measurements_are_listed_or_shown_by_their_own_view(
 ) -> None:
     study = Study(**{**vars(STUDY), "measures": ("probe_of_views",)})
     plan, root = make_study(study)
-    page = write_study(plan, root).markdown.read_text(encoding="utf-8")
+    page = write_study(plan, root, command=COMMAND).markdown.read_text(encoding="utf-8")
     assert "## Measured: probe of views" in page
     assert "| System | cosine | by, layer |" in page
     assert "| old, 10 | 0.200 (0.100 to 0.300) | 2.000 (2.000 to 2.000) |" in page
@@ -209,7 +212,7 @@ def test_measurements_are_listed_or_shown_by_their_own_view(
         return Shown()
 
     monkeypatch.setitem(MEASURE_VIEWS, "probe_of_views", view)
-    write_study(plan, root)
+    write_study(plan, root, command=COMMAND)
     assert [one["cosine"] for one in seen["measured0"]["old, 10"]] == pytest.approx([0.1, 0.3])
 
 
@@ -220,7 +223,7 @@ def test_errors_of_a_folder(make_study: Make, tmp_path: Path) -> None:
     step = plan.steps[-1]
     (step.folder(root) / DONE).unlink()
     with pytest.raises(CheckpointError, match=r"expected step.json of 'new, 100, seed 1', found"):
-        write_study(plan, root)
+        write_study(plan, root, command=COMMAND)
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"study.json: expected JSON, found"):
         write_study_page(tmp_path)
