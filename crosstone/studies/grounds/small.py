@@ -118,7 +118,7 @@ class SmallGround(Ground):
 
     def asked(self, system: System) -> tuple[str, ...] | None:
         """Overrides of the protocol by what a system tells; None where no label here says it."""
-        return None if system.asks else ()
+        return () if system.asks in ("", "emotion") else None
 
     def stage(self, recipe: str) -> tuple[str, ...]:
         """Overrides of a stage, by the recipe's name, whatever the system."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from crosstone.data.corpus import Corpus
 from crosstone.runs.table import table_recipe
+from crosstone.studies.grounds.base import one_fold
 from crosstone.studies.grounds.small import SmallGround
 from crosstone.studies.steps import Given, Step
 from crosstone.studies.study import Claim, Study, System
@@ -70,7 +71,7 @@ class Table(SmallGround):
     def protocol(self, study: Study) -> tuple[str, ...]:
         own = tuple(f"protocol.{field}={value}" for field, value in self._found.items())
         if self.quick:
-            return (*own, *study.protocol, "protocol.kind=holdout", "protocol.selection=last")
+            return (*own, *study.protocol, *one_fold(study))
         return (*own, "protocol.kind=grouped-kfold", *study.protocol)
 
     def asked(self, system: System) -> tuple[str, ...] | None:

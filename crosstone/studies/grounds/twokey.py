@@ -8,6 +8,7 @@ from typing import Any
 from crosstone.data.corpora.twokey.script import cast_of
 from crosstone.data.corpora.twokey.voices import SPEAKERS, UNLABELLED_SPEAKERS
 from crosstone.data.corpus import Corpus
+from crosstone.studies.grounds.base import one_fold
 from crosstone.studies.grounds.small import CODEWORDS, SmallGround
 from crosstone.studies.steps import Codewords, Given, Made, Step
 from crosstone.studies.study import Study, System
@@ -89,8 +90,7 @@ class Twokey(SmallGround):
 
     def protocol(self, study: Study) -> tuple[str, ...]:
         if self.quick:
-            rule = "best_valid" if "protocol.selection=nested" in study.protocol else "last"
-            return (*study.protocol, "protocol.kind=holdout", f"protocol.selection={rule}")
+            return (*study.protocol, *one_fold(study))
         return ("protocol.kind=grouped-kfold", "protocol.folds=3", *study.protocol)
 
     def fewer(self, share: float) -> tuple[str, ...]:
