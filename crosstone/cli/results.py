@@ -116,13 +116,34 @@ def compare(
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run sets, and pretraining runs for probes.")],
-    out: Annotated[Path, typer.Option(help="Folder for report.md and report.html.")] = ...,  # type: ignore[assignment]
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Run sets, and pretraining runs for probes; or one study's folder."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report.md and report.html; a study's is its own."),
+    ] = None,
     baseline: Annotated[
         str | None, typer.Option(help="Name of the system that the others are compared with.")
     ] = None,
 ) -> None:
-    """Run sets → a Markdown table and one self-contained page."""
+    """Run sets, or a study → a Markdown table and one self-contained page."""
+    studies = [run for run in runs if (run / "study.json").exists()]
+    if studies:
+        if len(runs) > 1 or out is not None or baseline is not None:
+            raise ConfigError(
+                f"report: {studies[0]} is a study, which has a page of its own: expected it alone, "
+                "without --out and --baseline"
+            )
+        from crosstone.studies.page import write_study_page
+
+        written = write_study_page(studies[0])
+        typer.echo(written.markdown.read_text(encoding="utf-8"))
+        typer.echo(f"{written.html}", err=True)
+        return
+    if out is None:
+        raise ConfigError("report: expected --out with the folder to write to, found none")
     from crosstone.reports.report import write_report
 
     trained = [run for run in runs if not (run / "predictions.jsonl").exists()]

@@ -229,12 +229,12 @@ def _panel(
         _ticks(axes, place, width)
         axes.set_xlabel(asked.axis, color=ROLES["soft"], fontsize=SMALL, labelpad=4)
         named = [end for end in ends if end[1] in beside]
-        for y, (_, text, of) in zip(_heights(axes, named, plot), named, strict=True):
-            _name(figure, text, of, width - right + 6, foot + y)
+        for above, (_, text, of) in zip(_heights(axes, named, plot), named, strict=True):
+            _name(figure, text, of, width - right + 6, foot + above)
         for k, line in enumerate(below):
             row, column = divmod(k, columns)
-            x, y = 8 + column * (width - 16) / columns, foot - 44.0 - 15.0 * row
-            _name(figure, line, style[line], x, y - 5)
+            across, down = column * (width - 16) / columns, 49.0 + 15.0 * row
+            _name(figure, line, style[line], 8 + across, foot - down)
         if panel:
             _write(figure, title, 1 - 6 / height, "ink", TEXT)
         _write(figure, score, 1 - (head - 18) / height, "soft", SMALL)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from crosstone.cli.app import main
 from crosstone.errors import CheckpointError, ConfigError
 from crosstone.studies.grounds import Twokey
 from crosstone.studies.measures import MEASURE_VIEWS
@@ -138,6 +139,27 @@ def test_the_page_is_written_again_from_the_folder(written: StudyFiles) -> None:
     assert read_record(written.folder).study == STUDY
     assert write_study_page(written.folder) == written
     assert {p.name: p.read_bytes() for p in written.folder.rglob("*") if p.is_file()} == before
+
+
+def test_report_of_a_study_is_its_page(
+    written: StudyFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written.html.unlink()
+    with pytest.raises(SystemExit) as end:
+        main(["report", str(written.folder)])
+    assert end.value.code == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("# made-up")
+    assert "".join(printed.err.split()) == str(written.html)
+    assert written.html.is_file()
+    for arguments, said in (
+        ([str(written.folder), "--out", "x"], "is a study, which has a page of its own"),
+        ([str(written.folder.parent)], "expected --out with the folder to write to, found none"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(["report", *arguments])
+        assert stop.value.code == 2
+        assert said in capsys.readouterr().err
 
 
 def test_a_quick_run_claims_nothing(make_study: Make) -> None:
