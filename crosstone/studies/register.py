@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from crosstone.errors import ConfigError
-from crosstone.studies import cmt, ours
+from crosstone.studies import cma, cmt, ctal, jbls, ours, robustness, transfer, worth
 from crosstone.studies.study import Study
 
 STUDIES: Mapping[str, Study] = MappingProxyType(
-    {study.name: study for study in (*cmt.STUDIES, *ours.STUDIES)}
+    {
+        study.name: study
+        for studies in (cmt, ctal, jbls, cma, ours, robustness, transfer, worth)
+        for study in studies.STUDIES
+    }
 )
 
 

@@ -1,0 +1,254 @@
+"""Tables 1 and 2 of CMT (Chu et al. 2022): the whole scheme beside what it is weighed against."""
+
+from dataclasses import replace
+
+from crosstone.studies.study import Asked, Claim, Study, System
+
+ORTHOGONAL = ("objectives.orthogonality={alpha: 10, text: mean}",)
+"""The paper's weight (§4.2.2, figure 4)."""
+
+_AUDIO, _TEXT, _SHALLOW = "speech alone", "text alone", "shallow fusion"
+_MULT, _JBLS, _CTAL = "MulT", "JBLS", "CTAL"
+_BASE, _LARGE = "CMT base", "CMT large"
+
+
+def _systems(asks: Asked) -> tuple[System, ...]:
+    """Those of table 1, or of table 2, where MulT, JBLS and CTAL learn by absolute error."""
+    l1 = ("objectives.supervised.criterion=l1",) if asks == "sentiment" else ()
+    found = (
+        System(name=_AUDIO, family="audio"),
+        System(name=_TEXT, family="text"),
+        System(name=_SHALLOW, family="shallow"),
+        System(name=_MULT, family="mult", finetuning=l1),
+        System(name=_JBLS, family="jbls", finetuning=l1),
+        System(name=_CTAL, family="ctal", size="large", start="pretrained", finetuning=l1),
+        System(name=_BASE, start="adapted", finetuning=ORTHOGONAL),
+        System(name=_LARGE, size="large", start="adapted", finetuning=ORTHOGONAL),
+    )
+    return tuple(replace(s, name=_of(s.name, asks), asks=asks) for s in found)
+
+
+def _of(name: str, asks: Asked) -> str:
+    return f"{name}, {asks}" if asks == "sentiment" else name
+
+
+def _value(name: str) -> str:
+    return _of(name, "sentiment")
+
+
+_EMOTION = (
+    Claim(
+        sentence="Speech alone is as good as text alone (to one point)",
+        source="CMT §4.3.1",
+        where="text",
+        first=_AUDIO,
+        over=(_TEXT,),
+        by=-0.01,
+        theirs="“similar performance with UA and WA about 0.7”: UA .711 and .709",
+    ),
+    Claim(
+        sentence="Text alone is as good as speech alone (to one point)",
+        source="CMT §4.3.1",
+        where="text",
+        first=_TEXT,
+        over=(_AUDIO,),
+        by=-0.01,
+        theirs="“similar performance with UA and WA about 0.7”: UA .709 and .711",
+    ),
+    Claim(
+        sentence="Shallow fusion is better than either modality alone",
+        source="CMT table 1",
+        where="table",
+        first=_SHALLOW,
+        over=(_AUDIO, _TEXT),
+        metric="ua",
+        theirs="UA .711 and .709 → .728, WA .703 and .702 → .717",
+    ),
+    Claim(
+        sentence="Shallow fusion gains one and a half points on either modality alone",
+        source="CMT §4.3.1",
+        where="text",
+        first=_SHALLOW,
+        over=(_AUDIO, _TEXT),
+        metric="ua",
+        by=0.015,
+        theirs="“an absolute 1.5 % improvement on both metrics”; its table says 1.7 (UA), 1.4 (WA)",
+    ),
+    *(
+        Claim(
+            sentence=f"CMT base gains over four points on shallow fusion in {said}",
+            source="CMT §4.3.1",
+            where="text",
+            first=_BASE,
+            over=(_SHALLOW,),
+            metric=metric,
+            by=0.04,
+            theirs=f"“over 4 %”; its table says {printed}",
+        )
+        for metric, said, printed in (
+            ("wa", "WA", "3.4 (.717 → .751)"),
+            ("ua", "UA", "3.5 (.728 → .763)"),
+        )
+    ),
+    *(
+        Claim(
+            sentence=f"{name} gains {said} points on shallow fusion in UA",
+            source="CMT table 1",
+            where="table",
+            first=name,
+            over=(_SHALLOW,),
+            metric="ua",
+            by=by,
+            theirs=f"UA .728 → {printed}",
+        )
+        for name, said, by, printed in (
+            (_BASE, "three and a half", 0.035, ".763"),
+            (_LARGE, "3.3", 0.033, ".761"),
+        )
+    ),
+    *(
+        Claim(
+            sentence=f"{name} is better than JBLS and CTAL",
+            source="CMT §4.3.1, table 1",
+            where="text",
+            first=name,
+            over=(_JBLS, _CTAL),
+            metric="ua",
+            theirs=f"UA .734 (JBLS) and .746 (CTAL) → {printed}",
+        )
+        for name, printed in ((_BASE, ".763"), (_LARGE, ".761"))
+    ),
+    *(
+        Claim(
+            sentence=f"{first} is within 0.3 points of {other}, or above it",
+            source="CMT §4.3.1",
+            where="text",
+            first=first,
+            over=(other,),
+            by=-0.003,
+            theirs="“very close UA and WA, which is within 0.3 %”: UA .763 and .761",
+        )
+        for first, other in ((_BASE, _LARGE), (_LARGE, _BASE))
+    ),
+)
+"""Of table 1."""
+
+_SENTIMENT = (
+    Claim(
+        sentence="Even MulT is better than speech alone",
+        source="CMT §4.3.1, table 2",
+        where="text",
+        first=_value(_MULT),
+        over=(_value(_AUDIO),),
+        metric="mae",
+        theirs="speech alone “always under performs”; the next worst is MulT: MAE .634 → .591",
+    ),
+    Claim(
+        sentence="Text alone is as good as shallow fusion in sign (to one point)",
+        source="CMT §4.3.1",
+        where="text",
+        first=_value(_TEXT),
+        over=(_value(_SHALLOW),),
+        metric="acc2_nonzero",
+        by=-0.01,
+        theirs="“competitive results compared to shallow-fusion-based model”",
+    ),
+    Claim(
+        sentence="Shallow fusion costs accuracy of sign",
+        source="CMT table 2",
+        where="table",
+        first=_value(_TEXT),
+        over=(_value(_SHALLOW),),
+        metric="acc2_nonzero",
+        theirs="Acc2 .876 → .861, F1 .877 → .860",
+    ),
+    *(
+        Claim(
+            sentence=f"Shallow fusion improves {said} on text alone",
+            source="CMT §4.3.1, table 2",
+            where="text",
+            first=_value(_SHALLOW),
+            over=(_value(_TEXT),),
+            metric=metric,
+            theirs=printed,
+        )
+        for metric, said, printed in (
+            ("mae", "the absolute error", "MAE .523 → .518"),
+            ("acc7_round", "accuracy in seven classes", "Acc7 .521 → .538"),
+        )
+    ),
+    *(
+        Claim(
+            sentence=f"CMT base improves {said} on shallow fusion",
+            source="CMT §4.3.1, table 2",
+            where="text",
+            first=_value(_BASE),
+            over=(_value(_SHALLOW),),
+            metric=metric,
+            theirs=printed,
+        )
+        for metric, said, printed in (
+            ("mae", "the absolute error", "MAE .518 → .501"),
+            ("acc2_nonzero", "accuracy of sign", "Acc2 .861 → .880"),
+        )
+    ),
+    Claim(
+        sentence="CMT base has the best accuracy in seven classes",
+        source="CMT §4.3.1, table 2",
+        where="text",
+        first=_value(_BASE),
+        over=tuple(_value(name) for name in (_MULT, _JBLS, _SHALLOW)),
+        metric="acc7_round",
+        theirs="Acc7 .546 over .507, .521 and .538; JBLS's own paper prints .5597",
+    ),
+    *(
+        Claim(
+            sentence=f"CMT large improves {said} on CMT base",
+            source="CMT §4.3.1, table 2",
+            where="text",
+            first=_value(_LARGE),
+            over=(_value(_BASE),),
+            metric=metric,
+            theirs=printed,
+        )
+        for metric, said, printed in (
+            ("mae", "the absolute error", "MAE .501 → .500"),
+            ("acc2_nonzero", "accuracy of sign", "Acc2 .880 → .885"),
+        )
+    ),
+    Claim(
+        sentence="CMT large has the smallest absolute error",
+        source="CMT §4.3.1, table 2",
+        where="text",
+        first=_value(_LARGE),
+        over=tuple(_value(name) for name in (_AUDIO, _TEXT, _SHALLOW, _MULT, _JBLS, _CTAL)),
+        metric="mae",
+        theirs="MAE .500, the next .518; JBLS's own paper prints .491",
+    ),
+    *(
+        Claim(
+            sentence=f"{said} is better than MulT and CTAL",
+            source="CMT §4.3.1, table 2",
+            where="text",
+            first=_value(name),
+            over=(_value(_MULT), _value(_CTAL)),
+            metric="mae",
+            theirs="MAE .518 over .591 and .603",
+        )
+        for name, said in ((_JBLS, "JBLS"), (_SHALLOW, "Shallow fusion"))
+    ),
+)
+"""Of table 2."""
+
+MAIN = Study(
+    name="cmt-main",
+    shows="CMT beside either modality alone, shallow fusion and the other families, on emotion and "
+    "on sentiment.",
+    source="CMT tables 1 and 2",
+    systems=(
+        *_systems("emotion"),
+        System(name="CMA", family="cma", asks="emotion"),
+        *_systems("sentiment"),
+    ),
+    claims=(*_EMOTION, *_SENTIMENT),
+)
