@@ -77,7 +77,10 @@ def test_cached_states_give_the_losses_of_the_encoders() -> None:
 
 
 def test_batched_probabilities_equal_those_of_plain_transformers() -> None:
-    inference.check_equal(inference.Sides(cmt.QUICK, 2))
+    sides = inference.Sides(cmt.QUICK, 2)
+    inference.check_equal(sides)
+    products = sum(2 * m * k * n for m, k, n in inference.linear_layers(sides, cmt.QUICK)) / 1e9
+    assert sides.gflop > products > 0.001
 
 
 def test_an_epoch_takes_every_clip_once_however_it_is_batched() -> None:
