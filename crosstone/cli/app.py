@@ -23,6 +23,7 @@ from crosstone.cli import (
     results,
     serve,
     stages,
+    study,
 )
 from crosstone.errors import CrosstoneError
 
@@ -83,6 +84,7 @@ for command in (
     results.audit,
     results.compare,
     results.report,
+    study.study,
     models.card,
     predict.predict,
     explain.explain,

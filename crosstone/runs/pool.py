@@ -91,6 +91,15 @@ _TELL = _Teller()
 def _begin(messages: Any, threads: int) -> None:
     _TELL.messages = messages
     torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would go on filling a folder that the next one takes up."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _fill(recipe: Recipe, out: Path, progress: Progress) -> Path:

@@ -1,7 +1,7 @@
 """A study on a ground: its steps in order, each once, and which of them each system is."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from crosstone.errors import ConfigError
@@ -23,6 +23,8 @@ class Plan:
     """Name of a system → what is measured of them."""
     left_out: Mapping[str, str]
     """Name of a system → why it is not trained on this ground."""
+    tried: Mapping[str, tuple[tuple[Trained, ...], ...]] = field(default_factory=dict)
+    """Name of a system that is tuned → for each seed, a run set for each setting."""
 
     @property
     def systems(self) -> tuple[System, ...]:
@@ -33,6 +35,7 @@ class Plan:
     def steps(self) -> tuple[Step, ...]:
         """Every step once, after all that it needs."""
         last: list[Step] = [step for steps in self.trained.values() for step in steps]
+        last += [step for seeds in self.tried.values() for steps in seeds for step in steps]
         last += [step for steps in self.measured.values() for step in steps]
         return ordered(last)
 
@@ -46,9 +49,21 @@ class Plan:
         waves = range(max(depth.values(), default=-1) + 1)
         return [tuple(s for s in self.steps if depth[s.key] == wave) for wave in waves]
 
+    def at(self, task: str) -> Step:
+        """The step that `--dry-run` numbers so; ConfigError that says how many there are."""
+        levels = self.levels()
+        wave, _, number = task.partition(".")
+        if wave.isdigit() and number.isdigit() and int(wave) < len(levels):
+            steps = levels[int(wave)]
+            if int(number) < len(steps):
+                return steps[int(number)]
+        sizes = ", ".join(f"{w}.0 to {w}.{len(steps) - 1}" for w, steps in enumerate(levels))
+        raise ConfigError(f"study: --task: expected one of {sizes}, found '{task}'")
+
 
 def plan_study(study: Study, ground: Ground, seeds: Sequence[int]) -> Plan:
     """Every run of a study; ConfigError where the ground can train none of its systems."""
+    study = ground.fitted(study)
     left_out = {s.name: why for s in study.systems if (why := ground.lacks(s))}
     systems = [system for system in study.systems if system.name not in left_out]
     if not systems:
@@ -60,7 +75,7 @@ def plan_study(study: Study, ground: Ground, seeds: Sequence[int]) -> Plan:
     }
     measured = {
         system.name: tuple(
-            Measured(f"{kind} of {step.title}", kind, step)
+            Measured(f"{kind} of {step.title}", kind, step, beside=ground.elsewhere(system))
             for kind in (*study.measures, *system.measures)
             for step in trained[system.name]
         )
