@@ -54,7 +54,8 @@ def test_what_compares_rules_of_one_training_is_not_tuned():
 
 def log(folder, scores):
     folder.mkdir(parents=True)
-    lines = [{"event": "epoch", "epoch": k, "valid": {"ua": s}} for k, s in enumerate(scores)]
+    lines = [{"event": "step", "step": 1}]
+    lines += [{"event": "epoch", "epoch": k, "valid": {"ua": s}} for k, s in enumerate(scores)]
     (folder / "log.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
 
 
