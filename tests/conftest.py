@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from transformers import RobertaConfig
 
 sys.path.insert(0, str(Path(__file__).parent))  # for calls, the module beside this one
 
+from crosstone.data.corpus import Corpus, Source, Utterance
 from crosstone.models import CMTConfig, CMTModel
 from crosstone.nn.logmel import LogMelConfig
 
@@ -111,5 +113,39 @@ def write_csd() -> WriteCsd:
                 file[f"{root}/data/{video}/features"] = features
                 file[f"{root}/data/{video}/intervals"] = intervals
         return path
+
+    return write
+
+
+@pytest.fixture
+def noise_corpus(tmp_path: Path) -> Callable[..., Path]:
+    """`noise_corpus(n)` writes n utterances of four speakers; pitch and words tell the label."""
+
+    def write(count: int = 24, name: str = "noise", seed: int = 0) -> Path:
+        rng = np.random.default_rng(seed)
+        folder = tmp_path / name
+        (folder / "audio").mkdir(parents=True)
+        utterances = []
+        for i in range(count):
+            label = i % 2
+            seconds = 0.4 + 0.02 * (i % 5)
+            time = np.arange(int(16_000 * seconds)) / 16_000
+            wave = 0.3 * np.sin(2 * np.pi * (200 + 400 * label) * time)
+            wave += rng.normal(0, 0.02, len(time))
+            soundfile.write(folder / "audio" / f"{i}.wav", wave, 16_000)
+            utterances.append(
+                Utterance(
+                    id=f"u{i:03d}",
+                    audio=f"audio/{i}.wav",
+                    duration=seconds,
+                    text=("a good day " if label else "a bad night ") * (1 + i % 3),
+                    speaker=f"s{i // 2 % 4}",
+                    group=f"g{i // 2 % 4}",
+                    labels={"emotion": ("sad", "glad")[label], "score": float(label)},
+                )
+            )
+        source = Source(url="", version="", licence="", citation="")
+        Corpus.write(folder, name=name, root=folder, source=source, utterances=utterances)
+        return folder
 
     return write

@@ -39,8 +39,12 @@ def _systems() -> Iterator[System]:
         if name != _TEXT:
             for kind in NOISES:
                 for snr in RATIOS:
-                    factors = {"snr": snr, "noise": f"{kind} noise", "system": name}
-                    yield _with(system, noise_name(kind, snr), factors)
+                    there: dict[str, float | str] = {
+                        "snr": float(snr),
+                        "noise": f"{kind} noise",
+                        "system": name,
+                    }
+                    yield _with(system, noise_name(kind, snr), there)
 
 
 def _with(system: System, condition: str, factors: Mapping[str, float | str]) -> System:

@@ -14,7 +14,7 @@ from crosstone.reports.page import Cell, Table, TableRow
 from crosstone.reports.wording import METRICS, bracket, number
 from crosstone.runs.evaluate import evaluate
 from crosstone.runs.recipe import Recipe
-from crosstone.scoring.score import Scores, score_predictions
+from crosstone.scoring.score import Scores, plain, score_predictions
 from crosstone.studies.labels import shared_labels
 from crosstone.studies.measures.answers import leave_answers
 from crosstone.studies.shown import Shown
@@ -40,7 +40,7 @@ def transfer(
         facts = json.loads((asked / "run.json").read_text(encoding="utf-8"))
         shutil.rmtree(asked)
         found[name] = _told(leave_answers(folder, name, lines, {**facts, "seconds": 0.0}))
-    write_text(folder / "measure.json", json.dumps({"on": found}, indent=2))
+    write_text(folder / "measure.json", json.dumps({"on": plain(found)}, indent=2))
 
 
 def _labelled(corpus: Corpus) -> Corpus:
@@ -95,8 +95,12 @@ def _matrix(listener: str, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> T
 
 def _cell(found: Sequence[Mapping[str, Any]], tested: str) -> Cell:
     value, low, high = (
-        sum(each["on"][tested][key] for each in found) / len(found)
+        sum(_known(each["on"][tested][key]) for each in found) / len(found)
         for key in ("value", "low", "high")
     )
     own = "" if tested else " §"
     return Cell(number(value) + own, bracket(Interval(value, low, high)))
+
+
+def _known(value: float | None) -> float:
+    return float("nan") if value is None else value

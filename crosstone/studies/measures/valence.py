@@ -80,6 +80,6 @@ def _states(assembly: Assembly, texts: Sequence[str]) -> dict[str, NDArray[np.fl
         ids = Padded.pad([torch.from_numpy(row) for row in rows[start : start + 64]])
         states = backbone.encode_text(ids.values, ids.mask)
         assert states is not None
-        means = mean_pool(states.values, states.mask).numpy()
+        means = mean_pool(states).numpy()
         found |= dict(zip(texts[start : start + 64], means, strict=True))
     return found
