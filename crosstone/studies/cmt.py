@@ -160,7 +160,7 @@ LAYERS = Study(
                 name=_layer(number),
                 size="large",
                 start="pretrained",
-                finetuning=(f"model.config.audio_output={number}",),
+                finetuning=(f"model.config.audio_output='{number}'",),
                 factors={"layer": number},
             )
             for number in _LAYERS

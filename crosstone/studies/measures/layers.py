@@ -32,7 +32,7 @@ def layer_weights(run_set: Path, recipe: Recipe, folder: Path) -> None:
                 f"{run.folder}: expected a model with a layer pooler, found none; train it with "
                 "model.config.audio_output=pooler"
             )
-        folds.append([float(share) for share in pooler.weights])
+        folds.append([float(share) for share in pooler.weights.detach()])
     document = {"weights": np.mean(folds, 0).tolist(), "folds": folds}
     write_text(folder / "measure.json", json.dumps(document, indent=2))
 
