@@ -246,7 +246,7 @@ def test_an_unknown_protocol_gets_near_names() -> None:
 
 
 def test_a_recipe_nobody_ships_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"no such file, and none shipped .*cmt-base-pretrain"):
+    with pytest.raises(ConfigError, match=r"none shipped .*did you mean cmt-base-pretrain or"):
         find_recipe("cmt-bass-pretrain", Path())
 
 

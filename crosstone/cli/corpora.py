@@ -1,5 +1,7 @@
 """The verbs about data: prepare, check, codebook."""
 
+import difflib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +25,7 @@ def prepare(
     """Raw recordings and labels → a checked corpus folder."""
     import yaml
 
-    from crosstone.data.corpora import CORPORA
+    from crosstone.data.corpora import CORPORA, options_of
     from crosstone.reports.wording import duration
 
     if name not in CORPORA:
@@ -39,18 +41,14 @@ def prepare(
             options[key] = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ConfigError(f"--set {setting}: the value is not valid YAML") from error
+    _refuse_unknown(name, options, options_of(name))
     with bars() as show:
-        try:
-            corpus = CORPORA[name](
-                root or out,
-                out,
-                progress=lambda done, total: show(f"preparing {name}", done, total),
-                **options,
-            )
-        except TypeError as error:
-            if "keyword argument" not in str(error):
-                raise
-            raise ConfigError(f"prepare {name} --set: {error}") from error
+        corpus = CORPORA[name](
+            root or out,
+            out,
+            progress=lambda done, total: show(f"preparing {name}", done, total),
+            **options,
+        )
     seconds = float(corpus.durations[corpus.durations > 0].sum())
     typer.echo(
         f"{out}: {len(corpus)} utterances, {duration(seconds)}, "
@@ -60,6 +58,18 @@ def prepare(
     for key in ("ceilings", "clamped", "without_audio", "ties", "trials"):
         if noted := corpus.extras.get(key):
             typer.echo(f"{key}: {_told(noted)}")
+
+
+def _refuse_unknown(name: str, options: Iterable[str], known: Sequence[str]) -> None:
+    """Raise ConfigError for an option that a corpus does not have."""
+    for option in options:
+        if option not in known:
+            near = difflib.get_close_matches(option, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(
+                f"prepare {name} --set {option}: expected one of {', '.join(known)}, found "
+                f"{option}{hint}"
+            )
 
 
 def _told(noted: Any) -> str:

@@ -18,7 +18,8 @@ def print_scores(places: Sequence[Path]) -> None:
         protocol, corpus = scores["protocol"] or {}, scores["corpus"] or {}
         spread = scores["intervals"]
         scored = scores.get("scored", "test")
-        title = str(scores["name"] or place) + ("" if scored == "test" else f", {scored}")
+        title = f"{scores['name']} ({place})" if scores["name"] else str(place)
+        title += "" if scored == "test" else f", {scored}"
         table = Table(title=title, title_justify="left")
         table.add_column("metric")
         for column in ("mean over runs", f"{spread['level']:.0%} interval", "pooled"):
@@ -91,6 +92,12 @@ def print_robustness(place: Path) -> None:
         f"{items:,} items, the same in every line; intervals over {found['clusters']} "
         f"{found['by']}s; differences from the first, on the same draws"
     )
+    for kind in found["never_alone"]:
+        console.print(
+            f"note: no line for {kind} alone, which training never showed the model, so that its "
+            "answer would mean nothing; fine-tune with objectives.modality_dropout (as in "
+            "twokey-robust)"
+        )
     if found["left_out"]:
         console.print(f"note: {found['left_out']:,} items lack what the first line needs")
 

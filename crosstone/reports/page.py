@@ -45,6 +45,7 @@ class Cell:
 
     text: str
     aside: str = ""
+    strong: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,8 @@ def _html_table(table: Table, number: str) -> str:
         cells = []
         for entry in row.cells:
             aside = f' <span class="aside">{escape(entry.aside)}</span>' if entry.aside else ""
-            cells.append(f"<td>{escape(entry.text)}{aside}</td>")
+            text = escape(entry.text)
+            cells.append(f"<td>{f'<strong>{text}</strong>' if entry.strong else text}{aside}</td>")
         opening = '<tr class="strong">' if row.strong else "<tr>"
         rows.append(f"{opening}{''.join(cells)}</tr>")
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
@@ -226,5 +228,6 @@ def _markdown_table(table: Table, number: str) -> str:
             else cell.text
             for cell in row.cells
         ]
-        lines.append(line([f"**{text}**" if text and row.strong else text for text in texts]))
+        bold = [row.strong or cell.strong for cell in row.cells]
+        lines.append(line([f"**{t}**" if t and b else t for t, b in zip(texts, bold, strict=True)]))
     return f"**{number}** {table.caption}\n\n" + "\n".join(lines)

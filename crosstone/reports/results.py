@@ -231,7 +231,11 @@ def _results_table(comparison: Comparison) -> Table:
         metrics = entry.scores.metrics
         cells = [
             Cell(labels[entry.name] + marks_of(entry)),
-            Cell(number(entry.headline.value), bracket(entry.headline)),
+            Cell(
+                number(entry.headline.value),
+                bracket(entry.headline),
+                strong=entry is comparison.best,
+            ),
         ]
         if averaged:
             cells.append(Cell(number(metrics[metric].pooled.value)))
@@ -239,7 +243,7 @@ def _results_table(comparison: Comparison) -> Table:
             beside = _F1_BESIDE.get(other)
             f1 = number(metrics[beside].mean.value) if beside else ""
             cells.append(Cell(number(metrics[other].mean.value), f1))
-        rows.append(TableRow(tuple(cells), strong=entry is comparison.best))
+        rows.append(TableRow(tuple(cells)))
     caption = made(comparison)
     if any(m in _F1_BESIDE for m in others):
         caption += " Beside Acc2 its weighted F1; ≠ 0 leaves targets of 0 out."

@@ -56,7 +56,8 @@ class Verdict:
     test: str
     """What p comes from."""
     mcnemar_p: float | None
-    """Exact McNemar test of accuracy by cluster; None without classes or with several seeds."""
+    """Of accuracy, by exchanging whole clusters; McNemar's exact test where each is one item. None
+    without classes or with several seeds."""
     seeds: tuple[int, int]
     needed: Needed
     """For the asked difference, or the one that was found."""
@@ -235,7 +236,10 @@ def _verdict(draft: _Draft, p_corrected: float, least_p: float, by: str) -> Verd
         interval = f"{ends} ({percent(scores.level)} interval over {over})"
     mcnemar = ""
     if draft.mcnemar_p is not None:
-        mcnemar = f", McNemar's exact p of accuracy {_p(draft.mcnemar_p)}"
+        kind = "McNemar's exact p of accuracy"
+        if (by_unit := draft.chance.clusters.by) != "item":
+            kind = f"exact p of accuracy, whole {by_unit}s exchanged,"
+        mcnemar = f", {kind} {_p(draft.mcnemar_p)}"
     sentence = (
         f"{claim}: {draft.first.name} − {draft.second.name} is "
         f"{number(draft.difference.value, True)} {METRICS.get(draft.metric, draft.metric)} "

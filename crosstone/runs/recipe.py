@@ -1,5 +1,6 @@
 """A recipe: everything that decides what a run does, read from YAML and overrides."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -289,5 +290,15 @@ def find_recipe(name: str, folder: Path) -> Path:
     for path in (folder / name, Path(name), RECIPES / f"{name}.yaml"):
         if path.is_file():
             return path
-    shipped = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
-    raise ConfigError(f"recipe '{name}': no such file, and none shipped by that name ({shipped})")
+    near = difflib.get_close_matches(Path(name).stem, shipped_recipes(), 3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ";"
+    raise ConfigError(
+        f"recipe '{name}': no such file, and none shipped by that name{hint} crosstone models "
+        "--recipes lists them"
+    )
+
+
+def shipped_recipes() -> dict[str, str]:
+    """The recipes that come with the package: what the first line of each says of it, by name."""
+    paths = sorted(RECIPES.glob("*.yaml"))
+    return {p.stem: p.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for p in paths}

@@ -61,12 +61,14 @@ def robustness(
         _condition(each, scores, None if scores is whole else whole)
         for each, scores in zip(altered, scored, strict=True)
     ]
+    kinds = [each.name for each in altered]
     document = {
         "metric": whole.headline,
         "level": whole.level,
         "by": whole.clusters.by,
         "clusters": whole.clusters.count,
         "left_out": len(items) - len(altered[0].view),
+        "never_alone": [kind for kind in altered[0].name.split("+") if kind not in kinds],
         "seed": seed,
         "conditions": [plain(asdict(condition)) for condition in conditions],
     }

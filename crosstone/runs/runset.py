@@ -22,7 +22,7 @@ from crosstone.runs.facts import corpus_facts, human_facts, protocol_facts
 from crosstone.runs.identity import identity_of, refuse_other
 from crosstone.runs.leakage import check_past, check_recordings
 from crosstone.runs.processes import join_processes
-from crosstone.runs.recipe import RECIPE, Recipe
+from crosstone.runs.recipe import RECIPE, Recipe, load_recipe, shipped_recipes
 from crosstone.runs.run import Progress, dump_recipe, train_run
 from crosstone.runs.streams import is_stream, train_stream
 from crosstone.scoring.score import score_predictions
@@ -141,7 +141,18 @@ def inits_of(recipe: Recipe) -> Inits:
     for model in sorted(source.glob("fold-*-seed-*/model")):
         _, fold, _, seed = model.parent.name.split("-")
         by_fold.setdefault(int(fold), {})[int(seed)] = model
-    whole = None if by_fold and not (source / "model").is_dir() else model_folder(source)
+    whole = None
+    if not by_fold or (source / "model").is_dir():
+        try:
+            whole = model_folder(source)
+        except CheckpointError as error:
+            if source.name not in shipped_recipes():
+                raise CheckpointError(f"model.init: {error}") from error
+            before = load_recipe(source.name).stage
+            raise CheckpointError(
+                f"model.init: {source}: no model there yet; an earlier stage makes it (crosstone "
+                f"{before} {source.name} --out {source}), or name another with model.init=FOLDER"
+            ) from error
     if whole is None and recipe.final_model:
         raise CheckpointError(
             f"model.init: {source} has models by fold only, but final_model trains on all units; "

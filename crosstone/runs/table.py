@@ -60,10 +60,11 @@ def table_recipe(
         )
     is_value = all(isinstance(value, float) for value in values)
     unit, units, permits = _unit(corpus)
+    asked = _model(model, corpus)
     return {
-        "name": table.stem,
+        "name": f"{table.stem}, {asked['family']}",
         "data": {"corpus": str(folder)},
-        "model": _model(model, corpus),
+        "model": asked,
         "protocol": {
             "target": target,
             "task": "regression" if is_value else "classification",

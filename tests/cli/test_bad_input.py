@@ -146,9 +146,33 @@ def test_tables_that_cannot_be_used(crosstone: Any, tmp_path: Path, table: str, 
         (("prepare", "iemo", "x", "--out", "y"), "expected one of table, ravdess, mosei"),
         (("prepare", "table", "--out", "y"), "expected where the raw corpus lies"),
         (("prepare", "twokey", "--out", "y", "--set", "law"), "expected key=value"),
-        (("prepare", "twokey", "--out", "y", "--set", "lawn=1"), "lawn"),
+        (
+            ("prepare", "twokey", "--out", "y", "--set", "lawn=1"),
+            "prepare twokey --set lawn: expected one of blur, jobs, labelled, law, seed, speakers, "
+            "text_only, unlabelled, unlabelled_speakers, found lawn; did you mean law?",
+        ),
+        (("prepare", "ravdess", "x", "--out", "y", "--set", "a=1"), "one of workers, found a"),
         (("check", "nowhere"), "nowhere"),
-        (("pretrain", "nothing", "--out", "y"), "none shipped by that name"),
+        (("pretrain", "nothing", "--out", "y"), "none shipped by that name; crosstone models --"),
+        (
+            ("finetune", "cmt-base-iemocp", "--out", "y"),
+            "did you mean cmt-base-iemocap or ctal-base-iemocap or cmt-large-iemocap? crosstone "
+            "models --recipes lists them",
+        ),
+        (
+            ("finetune", "cmt-base-iemocap", "--out", "y"),
+            "model.init: runs/cmt-base-adapt: no model there yet; an earlier stage makes it "
+            "(crosstone adapt cmt-base-adapt --out runs/cmt-base-adapt), or name another with "
+            "model.init=FOLDER",
+        ),
+        (
+            ("finetune", "ctal-base-iemocap", "--out", "y"),
+            "(crosstone pretrain ctal-base-pretrain --out runs/ctal-base-pretrain)",
+        ),
+        (
+            ("finetune", "cmt-base-iemocap", "model.init=mine", "--out", "y"),
+            "model.init: mine: no model here (config.json is missing)",
+        ),
         (("pretrain", "twokey-finetune", "--out", "y"), "is a recipe for crosstone finetune"),
         (("finetune", "--out", "y"), "expected a recipe or --data"),
         (("finetune", "--data", "t.csv", "--out", "y"), "expected --target"),

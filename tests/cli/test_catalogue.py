@@ -35,3 +35,11 @@ def test_json_and_names(crosstone: Any) -> None:
     assert sizes["jbls-shallow"]["heads"] == 14_344
     wrong = crosstone("models", "cmaa")
     assert (wrong.code, "did you mean cma or" in wrong.err) == (2, True)
+
+
+def test_the_recipes_are_listed_with_what_they_are(crosstone: Any) -> None:
+    done = crosstone("models", "--recipes")
+    assert done.code == 0, done.err
+    listed = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    assert listed["twokey-text-tower"].startswith("Stage 0, text: masked language modelling")
+    assert json.loads(crosstone("models", "--recipes", "--json").out) == listed

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -39,11 +39,15 @@ def test_bad_input_is_one_sentence(crosstone: Any, tmp_path: Path) -> None:
     torch.save(torch.nn.Linear(2, 2), tmp_path / "model.pt")
     (tmp_path / "words.pt").write_text("words")
     weights = GOLDEN / "mult" / "d20_mask.safetensors"
+    state = load_file(weights)
+    inside = {k.removeprefix("weight."): v for k, v in state.items() if k.startswith("weight.")}
+    save_file(inside, tmp_path / "mult.safetensors")
     for arguments, said in (
         (("mult", tmp_path / "model.pt", "num_heads=5"), "save its state_dict() instead"),
         (("mult", tmp_path / "words.pt", "num_heads=5"), "expected"),
         (("mult", weights, "num_heads=5"), "missing proj_a.weight"),
-        (("mult", weights), "'num_heads' is missing"),
+        (("mult", weights), "missing proj_a.weight"),
+        (("mult", tmp_path / "mult.safetensors"), "attention has; give num_heads=N (5 in the co"),
         (("cmt", weights), "expected one of ctal, vq-wav2vec"),
         (("mult", tmp_path / "none.pt", "num_heads=5"), "no such file"),
     ):

@@ -313,6 +313,16 @@ def test_values_are_ranked_by_the_smallest_error(tmp_path: Path) -> None:
     assert "ceiling" not in text
 
 
+def test_only_the_best_figure_is_bold(tmp_path: Path) -> None:
+    folders = [make_system(tmp_path / x, x, 0.9 if x == "b" else 0.4) for x in "ab"]
+    files = write_report(folders, tmp_path / "report", **FAST)
+    table = files.markdown.read_text(encoding="utf-8").split("| System |")[1].splitlines()[2:4]
+    first, second = (line.split(" | ") for line in table)
+    assert (first[0], "**" in "".join(first)) == ("| a", False)
+    assert [cell.startswith("**") for cell in second] == [False, True, *[False] * (len(second) - 2)]
+    assert f"<strong>{second[1][2:7]}</strong>" in files.html.read_text(encoding="utf-8")
+
+
 def test_several_questions_get_several_parts(tmp_path: Path) -> None:
     folders = [
         make_system(tmp_path / "a", "one", 0.6),

@@ -78,10 +78,16 @@ def test_a_clear_difference_is_real(tmp_path: Path) -> None:
         "new is better than old, and the difference of these two trainings is real: new − old is ",
         "(95 % interval over 24 speakers)",
         "by exchanging 24 speakers between the two in 10,000 drawn ways",
-        "(Holm over 1 pair), McNemar's exact p of accuracy < 0.0001; about ",
+        "(Holm over 1 pair), exact p of accuracy, whole speakers exchanged, < 0.0001; about ",
         "speakers are needed to see it with 80 % power, and there are 480.",
     ):
         assert expected in verdict.sentence, expected
+
+
+def test_mcnemar_is_named_where_each_item_is_alone(tmp_path: Path) -> None:
+    folders = make(tmp_path / "new", 0.85), make(tmp_path / "old", 0.65, draw=1)
+    (verdict,) = judge(systems(*folders, unit="item")).verdicts
+    assert "(Holm over 1 pair), McNemar's exact p of accuracy < 0.0001; about " in verdict.sentence
 
 
 def test_a_small_difference_is_not_shown_and_what_it_needs_is_said(tmp_path: Path) -> None:

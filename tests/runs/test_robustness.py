@@ -73,12 +73,15 @@ def test_the_lines_are_evaluations_of_the_same_utterances(
     assert "12 items, the same in every line" in said
     assert "misheard 40%" in said
     assert "babble noise 0 dB" in said
+    assert "no line for" not in said
     by_noise = lines(out / "robustness/white-noise-0-dB/predictions.jsonl")
     assert {x["id"] for x in by_noise} == {x["id"] for x in lines(out / "predictions.jsonl")}
     assert by_noise != lines(out / "robustness/white-noise-20-dB/predictions.jsonl")
 
 
-def test_only_what_the_model_accepts(noise_corpus: Callable[..., Path], tmp_path: Path) -> None:
+def test_only_what_the_model_accepts(
+    noise_corpus: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = noise_corpus(24)
     both = trained(folder, tmp_path / "both", "objectives.modality_dropout=null")
     evaluate(both, Corpus.open(folder), tmp_path / "one", robust=True)
@@ -86,6 +89,11 @@ def test_only_what_the_model_accepts(noise_corpus: Callable[..., Path], tmp_path
         x["name"] for x in json.loads((tmp_path / "one/robustness.json").read_text())["conditions"]
     ]
     assert names == ["audio+text", *MISHEARD, *NOISE]
+    print_robustness(tmp_path / "one")
+    said = capsys.readouterr().out
+    for kind in ("audio", "text"):
+        assert f"note: no line for {kind} alone, which training never showed the model" in said
+    assert "objectives.modality_dropout" in said
     fields = ("model.family=audio", "model.config={}", "model.text_encoder=null")
     deaf = run(
         load_recipe(
@@ -102,3 +110,5 @@ def test_only_what_the_model_accepts(noise_corpus: Callable[..., Path], tmp_path
         x["name"] for x in json.loads((tmp_path / "two/robustness.json").read_text())["conditions"]
     ]
     assert names == ["audio", *NOISE]
+    print_robustness(tmp_path / "two")
+    assert "no line for" not in capsys.readouterr().out

@@ -31,7 +31,9 @@ def test_unit_follows_the_columns(
     ]
     table = tmp_path / "mine.csv"
     table.write_text("\n".join([f"text,mood,{columns}", *rows]), encoding="utf-8")
-    tree = table_recipe(table, "mood", None, tmp_path / "out")["protocol"]
+    asked = table_recipe(table, "mood", None, tmp_path / "out")
+    assert asked["name"] == f"{table.stem}, text"
+    tree = asked["protocol"]
     assert (tree["unit"], tree["folds"], tree["permits"]) == (unit, folds, permits)
     corpus = Corpus.open(tmp_path / "out" / "corpus")
     spec = ProtocolSpec(target="mood", unit=unit, folds=folds, permits=tuple(permits))

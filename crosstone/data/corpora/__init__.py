@@ -1,6 +1,8 @@
 """The corpora that can be prepared, by name; each is imported when it is asked for."""
 
+import inspect
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +100,9 @@ CORPORA: dict[str, Callable[..., Corpus]] = {
     "twokey": _twokey,
 }
 """Name → prepare(root, out, **options) -> Corpus; the docstring says what the corpus is."""
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """What a corpus may be asked for: the keyword arguments of its prepare."""
+    prepare = import_module(f"{__name__}.{name}").prepare
+    return tuple(sorted({*inspect.signature(prepare).parameters} - {"root", "out", "progress"}))

@@ -89,12 +89,15 @@ class Meetings:
         texts, stand = (
             (f"{len(across)} texts", "stand") if len(across) > 1 else ("1 text", "stands")
         )
+        has_groups = any(group is not None for group in corpus.groups)
+        where = "in more than one group, in" if has_groups else "more than once, in"
+        places = f" in {first.num_groups} groups" if has_groups else ""
         yield _of_corpus(
             "duplicate-text",
-            f"{texts} of {MIN_WORDS} words or more {stand} in more than one group, in "
+            f"{texts} of {MIN_WORDS} words or more {stand} {where} "
             f"{sum(len(repeat.rows) for repeat in across)} of {len(corpus)} utterances; the most "
-            f"frequent, '{_short(corpus[first.rows[0]].text or '')}', {len(first.rows)} times in "
-            f"{first.num_groups} groups; a model of words may know them from training",
+            f"frequent, '{_short(corpus[first.rows[0]].text or '')}', {len(first.rows)} times"
+            f"{places}; a model of words may know them from training",
         )
 
     def _overlapping(self, corpus: Corpus) -> Iterator[Fault]:

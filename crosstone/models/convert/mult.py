@@ -57,7 +57,7 @@ EMOTIONS = ("neutral", "happy", "sad", "angry")
 class MulTOptions:
     """What the weights do not say."""
 
-    num_heads: int
+    num_heads: int | None = None
     """Attention heads: 5 in the code; 8 on MOSEI, 10 on MOSI and IEMOCAP in the paper."""
 
     future_mask: bool = True
@@ -82,6 +82,11 @@ def convert_mult(file: ForeignFile, options: MulTOptions, companions: Companions
     weights = renamed.weights
     projections = {side: f"backbone.{side}_projection.weight" for side in ("audio", "text")}
     renamed.require([*projections.values(), "head.weight"], file.path)
+    if options.num_heads is None:
+        raise ConfigError(
+            f"import mult: {file.path.name} does not say how many heads its attention has; give "
+            "num_heads=N (5 in the code; 8 on MOSEI, 10 on MOSI and IEMOCAP in the paper)"
+        )
     fields: dict[str, int] = {}
     for side, key in projections.items():
         width, features, kernel = weights[key].shape

@@ -275,6 +275,15 @@ def test_findings_of_a_small_corpus(tmp_path):
     assert facts["text"]["words"]["counts"] == [3, 0, 0, 0, 2]
 
 
+def test_words_that_come_again_where_there_are_no_groups(tmp_path):
+    rows = [Utterance(id=str(i), text="They left without a word.") for i in range(3)]
+    found = examine(write(tmp_path, rows))
+    assert {fault.kind: fault.sentence for fault in found.faults}["duplicate-text"] == (
+        "1 text of 3 words or more stands more than once, in 3 of 3 utterances; the most frequent, "
+        "'They left without a word.', 3 times; a model of words may know them from training"
+    )
+
+
 def test_without_listening_only_absence_is_found(tmp_path):
     save(tmp_path / "silent.wav", np.zeros(RATE))
     rows = [

@@ -198,7 +198,9 @@ def test_mults_choices_and_heads(tmp_path: Path) -> None:
     save_file(mult_state(**eight), path)
     (spec,) = task("mult", path, "num_heads=5").specs.values()
     assert (spec.kind, spec.labels) == ("one_vs_rest", ("neutral", "happy", "sad", "angry"))
-    with pytest.raises(ConfigError, match="import mult: 'num_heads' is missing"):
+    with pytest.raises(
+        ConfigError, match="import mult: mult.safetensors does not say how many heads"
+    ):
         task("mult", path)
     with pytest.raises(ConfigError, match=r"import mult: .*20 is not a multiple of 3 heads"):
         task("mult", path, "num_heads=3")
