@@ -35,7 +35,7 @@ def _systems(asks: Asked) -> tuple[System, ...]:
 MAIN = Study(
     name="ctal-main",
     shows="CTAL base and large on emotion, on sentiment beside MulT, and on the speakers of pairs.",
-    source="CTAL tables 1 to 3",
+    source="CTAL tables 1–3",
     systems=tuple(s for asks in _TASKS for s in _systems(asks)),
     claims=(
         *(

@@ -22,8 +22,8 @@ def _sentiment(name: str) -> str:
 MAIN = Study(
     name="jbls-main",
     shows="Shallow fusion of tuned encoders beside MulT, on emotion, by two-way heads, and on "
-    "sentiment.",
-    source="JBLS tables 2 to 5; sentiment stands for both of its corpora",
+    "sentiment, which stands for both of its corpora.",
+    source="JBLS tables 2–5",
     systems=tuple(
         system
         for name, family in ((_JBLS, "jbls"), (_MULT, "mult"))
