@@ -19,6 +19,9 @@ BENCHES = (
     "decoding",
     "startup",
     "growth",
+    "answers",
+    "exported",
+    "serve",
 )
 """Each a file of this folder with `run(quick=…)`, in the order of the table."""
 

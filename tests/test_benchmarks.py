@@ -9,18 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import cmt_cached_step as cmt
 from benchmarks import (
+    answers,
     ctal_step,
     decoding,
     epoch,
+    exported,
     growth,
     inference,
     measurement,
     padding,
+    serve,
     startup,
     table,
 )
+from benchmarks import cmt_cached_step as cmt
 from crosstone.cli import bench, main
 
 ROOT = Path(__file__).parent.parent
@@ -110,6 +113,26 @@ def test_decoded_samples_are_the_decoders(tmp_path: Path) -> None:
     decoding.check_equal(paths)
     assert 0.2 < paths[0].stat().st_size / 32_000 < 0.8
     assert decoding.make_features(paths, decoding.CTALFeatures()) == 2 * 81
+
+
+def test_a_clip_of_the_demo_has_one_answer_alone_and_beside_others(tmp_path: Path) -> None:
+    answers.check_equal(answers.make_predictor(), answers.write_clips(tmp_path, 3, 0.5))
+
+
+@pytest.mark.parametrize("kind", ["text", "audio", "pair"])
+def test_what_an_exported_model_is_timed_against_answers_alike(kind: str) -> None:
+    clip = exported.make_clip(kind, exported.QUICK)
+    (answer,) = exported.make_predictor(kind, exported.QUICK).answers([clip])
+    assert set(answer.probabilities or {}) == set(exported.LABELS)
+    assert answer.used == {"pair": ("audio", "text")}.get(kind, (kind,))
+
+
+def test_a_crowd_asks_the_server_itself() -> None:
+    found = {row.what.split(",")[0]: row for row in serve.measure(20, warm=4, clients=3)}
+    refused = found["answers other than 200"]
+    assert (refused.ours, refused.met) == (0, True)
+    assert found["seconds to an answer"].ours > 0
+    assert found["MiB the server holds"].ours > 50
 
 
 def test_growth_stages_do_their_work(tmp_path: Path) -> None:
