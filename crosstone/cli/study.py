@@ -1,6 +1,7 @@
 """The verb that regenerates a table or figure: study."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,9 @@ def study(
     quick: Annotated[
         bool, typer.Option("--quick", help="Tiny, one fold, one seed: that it runs, no claims.")
     ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A system's name: train that one alone; repeatable.")
+    ] = None,
     budget: Annotated[
         int,
         typer.Option(min=1, help="Settings that each system is tried with, chosen on validation."),
@@ -68,6 +72,7 @@ def study(
         named_study(name),
         ground_of(quick=quick, **_options(options or [])),
         range(1 if quick else seeds),
+        only=only or (),
     )
     plan = with_budget(plan, budget)
     if dry_run:
@@ -78,7 +83,9 @@ def study(
             do_step(plan.at(task), out, show)
             return
         execute(plan.steps, out, jobs=jobs, progress=show)
-        files = write_study(plan, out, command=_command(name, options, seeds, quick, budget, out))
+        files = write_study(
+            plan, out, command=_command(name, options, seeds, quick, only, budget, out)
+        )
     typer.echo(files.markdown.read_text(encoding="utf-8"))
     typer.echo(f"{files.html}", err=True)
 
@@ -139,9 +146,16 @@ def _options(settings: list[str]) -> dict[str, str]:
 
 
 def _command(
-    name: str, options: list[str] | None, seeds: int, quick: bool, budget: int, out: Path
+    name: str,
+    options: list[str] | None,
+    seeds: int,
+    quick: bool,
+    only: list[str] | None,
+    budget: int,
+    out: Path,
 ) -> str:
     words = ["crosstone study", name, *(options or [])]
     words += ["--quick"] if quick else [f"--seeds {seeds}"]
+    words += [f"--only {shlex.quote(system)}" for system in only or ()]
     words += [f"--budget {budget}"] * (budget > 1) + [f"--out {out}"]
     return " ".join(words)

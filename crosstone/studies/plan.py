@@ -61,10 +61,22 @@ class Plan:
         raise ConfigError(f"study: --task: expected one of {sizes}, found '{task}'")
 
 
-def plan_study(study: Study, ground: Ground, seeds: Sequence[int]) -> Plan:
-    """Every run of a study; ConfigError where the ground can train none of its systems."""
+def plan_study(
+    study: Study, ground: Ground, seeds: Sequence[int], *, only: Sequence[str] = ()
+) -> Plan:
+    """Every run of a study, or of the systems named in `only`.
+
+    Raises ConfigError where the ground can train none of them, and for a name that is none.
+    """
     study = ground.fitted(study)
+    names = [system.name for system in study.systems]
+    if unknown := [name for name in only if name not in names]:
+        raise ConfigError(
+            f"study {study.name}: expected systems among {', '.join(names)}, found "
+            f"{', '.join(unknown)}"
+        )
     left_out = {s.name: why for s in study.systems if (why := ground.lacks(s))}
+    left_out |= {name: "not asked for" for name in names if only and name not in only}
     systems = [system for system in study.systems if system.name not in left_out]
     if not systems:
         said = "; ".join(f"{name}: {why}" for name, why in left_out.items())

@@ -20,6 +20,13 @@ def test_list_says_what_each_study_shows_and_takes(crosstone):
     assert all(entry["why_not"] == "" for entry in found.values())
 
 
+def test_one_system_alone(crosstone, tmp_path):
+    asked = ("study", "cmt-lowdata", "--seeds", "1", "--out", tmp_path, "--dry-run", "--json")
+    rows = json.loads(crosstone(*asked, "--only", "No-PT, 20% of the labels").out)
+    assert [row["title"] for row in rows][-1] == "No-PT, 20% of the labels, seed 0"
+    assert len(rows) == 5  # with a corpus, codewords and two towers
+
+
 def test_dry_run_lists_the_steps_in_waves_and_does_none(crosstone, tmp_path):
     asked = ("study", "cmt-lowdata", "--seeds", "2", "--out", tmp_path, "--dry-run")
     rows = json.loads(crosstone(*asked, "--json").out)
@@ -39,6 +46,7 @@ def test_dry_run_lists_the_steps_in_waves_and_does_none(crosstone, tmp_path):
         (["keys", "corpus"], r"study: expected NAME=VALUE, as in corpus=corpora/iemocap"),
         (["keys", "--task", "9.1"], r"study: --task: expected one of 0.0 to .*, found '9.1'"),
         (["keys", "--quick", "--budget", "3"], r"--quick claims nothing, so expected no --budget"),
+        (["keys", "--only", "nobody"], r"study keys: expected systems among .*, found nobody"),
         (["keys", "unit=speaker"], r"study: of twokey expected no option, found unit"),
     ],
 )
