@@ -175,8 +175,8 @@ class Trained(Step):
         return load_recipe(self.recipe, self._laid(self._keys()))
 
     def resolved(self, root: Path) -> Recipe:
-        """The recipe as it is run."""
-        places = {field: str(step.output(root)) for field, step in self.given}
+        """The recipe as it is run, the same from wherever the root and a corpus are named."""
+        places = {field: str(step.output(root).absolute()) for field, step in self.given}
         return load_recipe(self.recipe, self._laid(places))
 
     def fill(self, root: Path, progress: Progress | None) -> None:

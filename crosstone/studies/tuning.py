@@ -40,14 +40,14 @@ def settings(budget: int) -> tuple[Setting, ...]:
 def with_budget(plan: Plan, budget: int) -> Plan:
     """The plan with every tuned system tried in `budget` settings, on the same validation units.
 
-    Every one of them then chooses its epoch by validation too. Raises ConfigError where nothing of
-    the training side can be held back.
+    Every one of them then chooses its epoch by validation too, and what is measured is measured of
+    the first setting. Raises ConfigError where no system can be tuned.
     """
     if budget == 1:
         return plan
     study = _validating(plan.study)
     tried: dict[str, tuple[tuple[Trained, ...], ...]] = {}
-    trained = dict(plan.trained)
+    trained, measured = dict(plan.trained), dict(plan.measured)
     for system in plan.systems:
         if not system.tuned or system.rule is not None or system.under:
             continue
@@ -57,9 +57,13 @@ def with_budget(plan: Plan, budget: int) -> Plan:
         ]
         tried[system.name] = tuple(seeds)
         trained[system.name] = tuple(steps[0] for steps in seeds)
+        first = dict(zip((s.key for s in plan.trained[system.name]), seeds, strict=True))
+        measured[system.name] = tuple(
+            dataclasses.replace(step, of=first[step.of.key][0]) for step in measured[system.name]
+        )
     if not tried:
         raise ConfigError(f"study {study.name}: --budget expects a tuned system, found none")
-    return dataclasses.replace(plan, study=study, trained=trained, tried=tried)
+    return dataclasses.replace(plan, study=study, trained=trained, measured=measured, tried=tried)
 
 
 def chosen_runs(run_sets: tuple[Path, ...], metric: str) -> list[Path]:

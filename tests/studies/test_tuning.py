@@ -1,6 +1,7 @@
 """A budget tries the same settings on every system, and each fold takes what validates best."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -40,6 +41,29 @@ def test_every_system_is_tried_alike():
     assert {step.key for seeds in plan.tried["read"] for step in seeds} <= {
         step.key for step in plan.steps
     }
+
+
+def test_a_setting_has_its_length_with_few_labels_too():
+    few = replace(STUDY, systems=(System(name="few", family="text", share=0.2),))
+    (steps,) = with_budget(plan_study(few, Twokey(), [0]), 3).tried["few"]
+    lengths = [step.described.training.steps / 200 for step in steps]
+    assert lengths == pytest.approx([s.length for s in settings(3)], abs=0.003)
+
+
+def test_who_tells_speakers_validates_too():
+    asked = replace(STUDY, systems=(System(name="told", family="ctal", asks="speaker"),))
+    plain = plan_study(asked, Twokey(), [0])
+    assert plain.trained["told"][0].described.protocol.selection == "last"
+    (steps,) = with_budget(plain, 2).tried["told"]
+    assert {step.described.protocol.selection for step in steps} == {"best_valid"}
+
+
+def test_what_is_measured_is_a_model_that_was_tried():
+    looked = replace(STUDY, measures=("view_cosine",))
+    plan = with_budget(plan_study(looked, Twokey(), [0, 1]), 2)
+    for name in ("read", "heard"):
+        measured = [step.of.key for step in plan.measured[name]]
+        assert measured == [steps[0].key for steps in plan.tried[name]]
 
 
 def test_a_budget_of_one_changes_nothing():

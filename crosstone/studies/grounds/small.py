@@ -152,9 +152,10 @@ class SmallGround(Ground):
             given.append(("model.init", earlier(study, system, seed)))
             if not small.towers:
                 overrides += ["model.audio_encoder=null", "model.text_encoder=null"]
-        overrides += [*self.stage(small.finetune), *self._asks(study, system), *system.finetuning]
+        overrides += [*self.stage(small.finetune), *self._asks(study, system)]
         if system.share < 1:
             overrides += self.fewer(system.share)
+        overrides += system.finetuning
         return self._trained(f"{system.name}, seed {seed}", small.finetune, overrides, given)
 
     def pretrained(self, study: Study, system: System, seed: int) -> Trained:

@@ -66,8 +66,8 @@ class Twokey(SmallGround):
         if system.asks == "speaker":
             names = ", ".join(self._last_session(self.corpus(system)))
             return (
-                *("protocol.kind=trials", "protocol.task=verification", "protocol.selection=last"),
-                *("protocol.unit=speaker", "protocol.target=speaker", "protocol.ge2e_seed=0"),
+                *("protocol.kind=trials", "protocol.task=verification", "protocol.unit=speaker"),
+                *("protocol.target=speaker", "protocol.ge2e_seed=0"),
                 f"protocol.test_units=[{names}]",
             )
         return ()
