@@ -116,13 +116,23 @@ def _model(name: str) -> Callable[[Samples, int], str]:
             f"({str(error).strip().splitlines()[0]}); give a folder or hub id of one (some need "
             f"`pip install crosstone[asr]`), or a command with {PLACE}"
         ) from error
-    rate = int(recognise.feature_extractor.sampling_rate)
-    is_whisper = recognise.type == "seq2seq_whisper"
+    extractor = recognise.feature_extractor
+    rate = int(extractor.sampling_rate)
+    # longer ones Whisper goes through window by window, guided by the times that it writes
+    window = int(extractor.n_samples) if recognise.type == "seq2seq_whisper" else None
 
     def hear(samples: Samples, sampling_rate: int) -> str:
         if sampling_rate != rate:
             samples = soxr.resample(samples, sampling_rate, rate)
-        options = {"return_timestamps": True} if is_whisper and len(samples) > 30 * rate else {}
-        return str(recognise({"raw": samples, "sampling_rate": rate}, **options)["text"])
+        is_long = window is not None and len(samples) > window
+        options = {"return_timestamps": True} if is_long else {}
+        try:
+            return str(recognise({"raw": samples, "sampling_rate": rate}, **options)["text"])
+        except ValueError as error:
+            raise CrosstoneError(
+                f"--asr {name}: cannot hear {len(samples) / rate:.1f} s at once "
+                f"({str(error).strip().splitlines()[0]}); cut them into utterances, or name "
+                "another recogniser"
+            ) from error
 
     return hear

@@ -20,6 +20,7 @@ from crosstone.data.audio import (
     SHORTEST_SECONDS,
     SILENCE,
     SILENCE_DBFS,
+    SLACK_SECONDS,
     AudioFault,
     Header,
     read_audio,
@@ -42,9 +43,9 @@ class Recording:
     sampling_rate: int | None = None
     """Of samples, in Hz."""
     start: float | None = None
-    """Seconds into the file; None is its beginning."""
+    """Seconds into the file or samples; None is their beginning."""
     end: float | None = None
-    """Seconds into the file; None is its end."""
+    """Seconds into the file or samples; None is their end."""
     text: str | None = None
     """What is said."""
     text_source: str | None = None
@@ -112,7 +113,7 @@ def read_recording(recording: Recording, *, sampling_rate: int, max_seconds: flo
                 max_seconds=max_seconds,
             )
     rate = _rate_of(recording)
-    samples = _on_scale(audio)
+    samples = _on_scale(_stretch(_array(audio), recording, rate))
     seconds = len(samples) / rate
     if seconds > max_seconds:
         raise AudioFault(
@@ -154,8 +155,8 @@ def _rate_of(recording: Recording) -> float:
     return float(rate)
 
 
-def _on_scale(audio: Any) -> Samples:
-    """Samples as float32, those of 16 bits scaled; raises AudioError as a file with them would."""
+def _array(audio: Any) -> NDArray[Any]:
+    """Samples as they are given, of one channel; raises AudioError for what is none."""
     try:
         given = np.asarray(audio)
     except (TypeError, ValueError) as error:
@@ -165,16 +166,40 @@ def _on_scale(audio: Any) -> Samples:
             f"samples: expected floats in [-1, 1] or int16, found {given.dtype}; scale them to "
             "[-1, 1]"
         )
+    if given.ndim != 1 or not len(given):
+        raise AudioError(
+            f"samples: expected finite mono samples of shape (N,), found shape {given.shape}; "
+            "give one channel"
+        )
+    return given
+
+
+def _stretch(given: NDArray[Any], recording: Recording, rate: float) -> NDArray[Any]:
+    """The samples from start to end; raises AudioFault for a stretch outside them, as of a file."""
+    seconds = len(given) / rate
+    begin = 0.0 if recording.start is None else recording.start
+    finish = seconds if recording.end is None else recording.end
+    if not 0 <= begin < finish <= seconds + SLACK_SECONDS or begin >= seconds:
+        raise AudioFault(
+            f"samples: expected 0 <= start < end <= {seconds:.2f} s, their length, found start "
+            f"{begin:g} and end {finish:g}; correct them",
+            "stretch",
+        )
+    return given[round(begin * rate) : round(finish * rate)]
+
+
+def _on_scale(given: NDArray[Any]) -> Samples:
+    """Samples as float32, those of 16 bits scaled; raises AudioError as a file with them would."""
     with np.errstate(over="ignore"):
         samples: Samples = given.astype(np.float32)
-    if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
+    if not np.isfinite(samples).all():
         raise AudioError(
-            f"samples: expected finite mono samples of shape (N,), found shape {samples.shape}"
-            f"{'' if np.isfinite(samples).all() else ' with NaN or infinity'}"
+            f"samples: expected finite mono samples of shape (N,), found shape {samples.shape} "
+            "with NaN or infinity; make them again from their source"
         )
     if given.dtype == np.int16:
         samples /= 32768
-    peak = float(np.abs(samples).max())
+    peak = float(np.abs(samples).max(initial=0.0))
     if peak > LOUDEST:
         raise AudioFault(
             f"samples: expected them within [-1, 1], found a peak of {peak:.4g}; scale them",

@@ -1,5 +1,6 @@
 """Recognisers of others: a command, a model, and texts that are kept."""
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -98,6 +99,87 @@ def test_a_model_of_a_folder(tmp_path: Path) -> None:
     Wav2Vec2FeatureExtractor().save_pretrained(folder)
     hear = load_recogniser(str(folder), tmp_path / "kept")
     assert hear(np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32), 8_000) == "a"
+
+
+def save_whisper(folder: Path, *, has_times: bool = True) -> Path:
+    """A Whisper of random weights that hears windows of 30 s; has_times: and says how it writes
+    times, which old checkpoints do not."""
+    import torch
+    from tokenizers import AddedToken, pre_tokenizers
+    from transformers import (
+        GenerationConfig,
+        WhisperConfig,
+        WhisperFeatureExtractor,
+        WhisperForConditionalGeneration,
+        WhisperProcessor,
+        WhisperTokenizer,
+    )
+
+    folder.mkdir()
+    letters = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({letter: i for i, letter in enumerate(letters)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = WhisperTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    special = ("startoftranscript", "en", "translate", "transcribe", "startofprev", "notimestamps")
+    tokenizer.add_special_tokens({"additional_special_tokens": [f"<|{s}|>" for s in special]})
+    times = [AddedToken(f"<|{i * 0.02:.2f}|>", special=False) for i in range(1501)]
+    tokenizer.add_tokens(times)
+    end, start, english, _, transcribe, _, without = (
+        tokenizer.convert_tokens_to_ids(f"<|{s}|>") for s in ("endoftext", *special)
+    )
+    ends = {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end}
+    torch.manual_seed(0)
+    model = WhisperForConditionalGeneration(
+        WhisperConfig(
+            vocab_size=len(tokenizer),
+            d_model=16,
+            encoder_layers=1,
+            decoder_layers=1,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+            encoder_ffn_dim=16,
+            decoder_ffn_dim=16,
+            max_target_positions=64,
+            init_std=1.0,
+            decoder_start_token_id=start,
+            **ends,
+        )
+    )
+    model.generation_config = GenerationConfig(
+        max_length=16,
+        decoder_start_token_id=start,
+        is_multilingual=True,
+        lang_to_id={"<|en|>": english},
+        task_to_id={"transcribe": transcribe},
+        language="en",
+        task="transcribe",
+        **({"no_timestamps_token_id": without} if has_times else {}),
+        **ends,
+    )
+    model.save_pretrained(folder)
+    WhisperProcessor(WhisperFeatureExtractor(), tokenizer).save_pretrained(folder)
+    return folder
+
+
+def test_whisper_hears_more_than_its_window(tmp_path: Path) -> None:
+    """What is said after its 30 s changes the text."""
+    hear = load_recogniser(str(save_whisper(tmp_path / "whisper")), tmp_path / "kept")
+    samples = np.random.default_rng(0).normal(0, 0.1, 36 * 16_000).astype(np.float32)
+    other = samples.copy()
+    other[31 * 16_000 :] = np.sin(np.arange(5 * 16_000) / 9) / 4
+    whole, changed = hear(samples, 16_000), hear(other, 16_000)
+    assert whole
+    assert changed
+    assert whole != changed
+
+
+def test_a_whisper_without_times_says_what_it_cannot_hear(tmp_path: Path) -> None:
+    folder = save_whisper(tmp_path / "whisper", has_times=False)
+    hear = load_recogniser(str(folder), tmp_path / "kept")
+    samples = np.random.default_rng(0).normal(0, 0.1, 31 * 16_000).astype(np.float32)
+    with pytest.raises(CrosstoneError, match=r"cannot hear 31\.0 s at once \(.*cut them into"):
+        hear(samples, 16_000)
+    assert not list((tmp_path / "kept").rglob("*.json"))
 
 
 def test_where_texts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

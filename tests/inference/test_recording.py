@@ -1,9 +1,11 @@
 """Samples, times and words that are given directly, each bad one with its sentence."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from calls import mood_listener
 
 from crosstone.errors import CrosstoneError
@@ -22,6 +24,9 @@ BAD: list[tuple[Any, str]] = [
     ({"audio": np.full(RATE, 128, np.int32)}, "or int16, found int32"),
     ({"audio": [[0.1], [0.1, 0.2]]}, "expected numbers of shape (N,)"),
     ({"audio": {"array": GOOD}}, "found object"),
+    ({"audio": {"array": GOOD}, "start": 0.1}, "found object"),
+    ({"audio": np.stack([GOOD, GOOD], 1), "end": 0.1}, "found shape (16000, 2); give one channel"),
+    ({"audio": GOOD[:0]}, "found shape (0,)"),
     ({"sampling_rate": 0}, "above 0 and at most 384000 Hz, found 0;"),
     ({"sampling_rate": -8000}, "found -8000;"),
     ({"sampling_rate": float("nan")}, "found nan;"),
@@ -29,6 +34,15 @@ BAD: list[tuple[Any, str]] = [
     ({"sampling_rate": 10**7}, "found 10000000;"),
     ({"start": "0:01"}, "start: expected seconds, found '0:01'; give a number"),
     ({"end": [1]}, "end: expected seconds, found [1]"),
+    (
+        {"start": 1.5},
+        "expected 0 <= start < end <= 1.00 s, their length, found start 1.5 and end 1",
+    ),
+    ({"start": 0.5, "end": 0.4}, "found start 0.5 and end 0.4; correct them"),
+    ({"end": 1.2}, "found start 0 and end 1.2"),
+    ({"start": -0.1}, "found start -0.1"),
+    ({"end": float("nan")}, "and end nan"),
+    ({"start": 0.98}, "samples: last 0.0200 s"),
     ({"text": "\ud800"}, "utterance-2: the text is not Unicode text (lone surrogates)"),
     ({"text": 3}, "text: expected what is said as a string, found int"),
     ({3: "three"}, "expected the keys id, audio"),
@@ -65,3 +79,26 @@ def test_sixteen_bits_are_scaled() -> None:
     read = read_recording(asked, sampling_rate=RATE, max_seconds=1)
     assert read.dtype == np.float32
     assert read[:2].tolist() == [0.5, -1.0]
+
+
+@pytest.mark.parametrize("rate", [RATE, 8_000])
+def test_a_stretch_of_samples_is_that_of_a_file(
+    predictor: Predictor, tmp_path: Path, rate: int
+) -> None:
+    """Also where what lies outside it could not be heard."""
+    samples = np.concatenate([GOOD, 9 * GOOD, GOOD[::-1]])
+    soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
+    times = {"start": 0.2 * RATE / rate, "end": 0.7 * RATE / rate}
+    given = {"audio": samples, "sampling_rate": rate, **times}
+    of_file = {"audio": tmp_path / "a.wav", **times}
+    found, expected = predictor.predict_many([given, of_file], batch_size=1)
+    assert isinstance(found, Prediction)
+    assert isinstance(expected, Prediction)
+    assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+    assert (found.start, found.end) == (expected.start, expected.end) == tuple(times.values())
+    whole = read_recording(
+        Recording(id="a", audio=GOOD, sampling_rate=RATE, end=1.05),
+        sampling_rate=RATE,
+        max_seconds=1,
+    )
+    np.testing.assert_array_equal(whole, GOOD)
