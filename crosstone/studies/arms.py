@@ -40,8 +40,10 @@ def arm_folder(plan: Plan, root: Path, name: str) -> Path:
 
 def study_folder(plan: Plan, root: Path) -> Path:
     """Where a study stands below the root."""
-    size = "-quick" if plan.ground.quick else ""
-    return root / f"{plan.study.name}-{plan.ground.name}{size}"
+    kind = "-quick" if plan.ground.quick else ""
+    kind += f"-budget-{plan.budget}" if plan.budget > 1 else ""
+    kind += "-part" if plan.is_part else ""
+    return root / f"{plan.study.name}-{plan.ground.name}{kind}"
 
 
 def _places(plan: Plan, system: System, root: Path) -> list[Path]:

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +43,11 @@ def execute(
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 step = running.pop(future)
                 if (error := future.exception()) is not None:
+                    if isinstance(error, BrokenProcessPool):
+                        raise CrosstoneError(
+                            f"study: a process ended at '{step.title}' before it was done, as when "
+                            "memory runs out; what is done stays done, so ask again with --jobs 1"
+                        ) from error
                     if not isinstance(error, CrosstoneError | OSError):
                         raise error
                     failed[step.key] = f"{step.title} ({step.folder(root).name}): {error}"

@@ -26,6 +26,14 @@ class Plan:
     tried: Mapping[str, tuple[tuple[Trained, ...], ...]] = field(default_factory=dict)
     """Name of a system that is tuned → for each seed, a run set for each setting."""
 
+    is_part: bool = False
+    """Whether only some of the systems were asked for."""
+
+    @property
+    def budget(self) -> int:
+        """How many settings each tuned system is tried in."""
+        return max((len(seeds[0]) for seeds in self.tried.values()), default=1)
+
     @property
     def systems(self) -> tuple[System, ...]:
         """Those that are trained."""
@@ -93,7 +101,7 @@ def plan_study(
         )
         for system in systems
     }
-    return Plan(study, ground, tuple(seeds), trained, measured, left_out)
+    return Plan(study, ground, tuple(seeds), trained, measured, left_out, is_part=bool(only))
 
 
 def ordered(last: Iterable[Step]) -> tuple[Step, ...]:

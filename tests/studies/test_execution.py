@@ -1,6 +1,7 @@
 """Steps are done once, after what they need; what fails takes with it only what needs it."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class Note(Step):
         return f"{self.title:x<12}"
 
     def fill(self, root, progress):
+        if self.title == "killed":
+            os._exit(9)
         if self.title == "bad":
             raise CrosstoneError("bad: expected a word, found none; write one")
         times = self.folder(root) / "times"
@@ -70,6 +73,11 @@ def test_what_fails_takes_with_it_only_what_needs_it(tmp_path):
         *(True, False, False, False, True)
     ]
     assert json.loads((last.folder(tmp_path) / "said.json").read_text()) == ["first"]
+
+
+def test_a_process_that_is_killed_is_told_in_a_sentence(tmp_path):
+    with pytest.raises(CrosstoneError, match=r"a process ended at 'killed' before .* --jobs 1"):
+        execute([Note("killed")], tmp_path, jobs=1)
 
 
 def test_nothing_is_started_where_all_is_done(tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from crosstone.errors import CheckpointError, ConfigError
+from crosstone.studies.arms import study_folder
 from crosstone.studies.grounds import Twokey
 from crosstone.studies.ours import SELECTION
 from crosstone.studies.plan import plan_study
@@ -64,6 +65,14 @@ def test_what_is_measured_is_a_model_that_was_tried():
     for name in ("read", "heard"):
         measured = [step.of.key for step in plan.measured[name]]
         assert measured == [steps[0].key for steps in plan.tried[name]]
+
+
+def test_what_is_tried_otherwise_has_a_page_of_its_own(tmp_path):
+    plan = plan_study(STUDY, Twokey(), [0])
+    part = plan_study(STUDY, Twokey(), [0], only=["read"])
+    assert study_folder(plan, tmp_path).name == "two-twokey"
+    assert study_folder(with_budget(plan, 3), tmp_path).name == "two-twokey-budget-3"
+    assert study_folder(part, tmp_path).name == "two-twokey-part"
 
 
 def test_a_budget_of_one_changes_nothing():
