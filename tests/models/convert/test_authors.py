@@ -199,7 +199,7 @@ def test_mults_choices_and_heads(tmp_path: Path) -> None:
     (spec,) = task("mult", path, "num_heads=5").specs.values()
     assert (spec.kind, spec.labels) == ("one_vs_rest", ("neutral", "happy", "sad", "angry"))
     with pytest.raises(
-        ConfigError, match="import mult: mult.safetensors does not say how many heads"
+        ConfigError, match=r"import mult: mult.safetensors does not say how many heads"
     ):
         task("mult", path)
     with pytest.raises(ConfigError, match=r"import mult: .*20 is not a multiple of 3 heads"):
