@@ -77,6 +77,9 @@ def test_text_is_claimed_to_add_nothing_where_it_cannot(write_corpus: Callable[.
         "sentences"
     )
     assert (claim.first, claim.over, claim.by) == ("audio", ("both",), -0.02)
+    more = replace(STUDY, systems=(*STUDY.systems, System(name="beside", family="shallow")))
+    (claim,) = plan_study(more, same, [0]).study.claims
+    assert claim.over == ("beside",)  # which hears as audio does
     told = ground_of(str(write_corpus("spoken", values=("a", "b", "c"))))
     assert not plan_study(STUDY, told, [0]).study.claims
 
