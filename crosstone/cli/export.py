@@ -1,12 +1,15 @@
 """The verb that takes something of crosstone's elsewhere: a corpus, or a trained model."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crosstone.cli.progress import bars
 from crosstone.errors import ConfigError
+
+if TYPE_CHECKING:
+    from crosstone.inference.export import Difference
 
 
 def export(
@@ -32,20 +35,26 @@ def export(
     head: Annotated[
         str | None, typer.Option(help="onnx: which head answers, where there are more.")
     ] = None,
+    abstain: Annotated[
+        float | None,
+        typer.Option(help='onnx: let it say "unsure" as often as keeps this accuracy.'),
+    ] = None,
 ) -> None:
     """A corpus in the form of another toolkit, or a model as a folder that answers without torch.
 
     --to onnx writes the whole way from a waveform and its words to the calibrated answer, a
-    tokenizer and runner.py, and refuses where torch answers otherwise (by more than 0.001).
+    tokenizer and runner.py, and refuses where torch answers otherwise (logits or calibrated
+    probabilities by more than 0.001). --int8 says what it costs in accuracy on --corpus.
     """
     if to not in ("lhotse", "onnx"):
         raise ConfigError(f"export: expected --to lhotse or onnx, found '{to}'")
     if to == "onnx":
-        _export_model(source, out, corpus, split, int8, head)
+        _export_model(source, out, corpus, split, int8, head, abstain)
         return
-    if corpus is not None or split is not None or int8 or head is not None:
+    if int8 or any(option is not None for option in (corpus, split, head, abstain)):
         raise ConfigError(
-            "export --to lhotse: takes no --corpus, --split, --int8 or --head, which are of a model"
+            "export --to lhotse: takes no --corpus, --split, --int8, --head or --abstain, which "
+            "are of a model"
         )
     _export_corpus(source, out)
 
@@ -67,7 +76,13 @@ def _export_corpus(corpus: Path, out: Path) -> None:
 
 
 def _export_model(
-    model: Path, out: Path, corpus: Path | None, split: str | None, int8: bool, head: str | None
+    model: Path,
+    out: Path,
+    corpus: Path | None,
+    split: str | None,
+    int8: bool,
+    head: str | None,
+    abstain: float | None,
 ) -> None:
     from crosstone.data.corpus import Corpus
     from crosstone.runs.exports import export_model
@@ -77,21 +92,29 @@ def _export_model(
         opened = opened.where(lambda utterance: utterance.split == split)
     with bars() as show:
         exported, loss = export_model(
-            model, out, corpus=opened, head=head, int8=int8, progress=show
+            model, out, corpus=opened, head=head, int8=int8, abstain=abstain, progress=show
         )
     real = "clips" if exported.are_real else "made-up clips (--corpus for real ones)"
     typer.echo(
-        f"{out}: largest difference from torch {exported.difference:.2g} over "
+        f"{out}: largest difference from torch {_apart(exported.difference)} over "
         f"{exported.num_clips} {real}"
     )
-    if loss is None:
+    if loss is None or exported.int8_difference is None:
         return
     shown = ", ".join(
         f"{name} {value:.4f} → {loss.after[name]:.4f} ({loss.after[name] - value:+.4f})"
         for name, value in loss.before.items()
     )
     changed = f", {loss.num_changed} answers changed" if loss.num_changed else ""
+    seen = f" ({loss.num_seen} of which trained it)" if loss.num_seen else ""
     typer.echo(
-        f"int8 on {loss.num_utterances} utterances of {loss.corpus}: {shown}{changed}; largest "
-        f"difference from torch {exported.int8_difference:.2g}"
+        f"int8 on {loss.num_utterances} utterances of {loss.corpus}{seen}: {shown}{changed}; "
+        f"largest difference from torch {_apart(exported.int8_difference)}"
     )
+
+
+def _apart(difference: "Difference") -> str:
+    """Both differences, of a value the one that it has."""
+    if difference.probabilities is None:
+        return f"{difference.logits:.2g}"
+    return f"{difference.logits:.2g} (probabilities {difference.probabilities:.2g})"

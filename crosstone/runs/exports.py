@@ -1,7 +1,7 @@
 """A trained model out of torch, with what its quantised form loses on a corpus."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from crosstone.metrics import (
     regression_scores,
     regression_statistics,
 )
+from crosstone.runs.corpora import fingerprints_of, words_of
 from crosstone.runs.items import items_for
+from crosstone.runs.provenance import encounters, stages_of_model
 from crosstone.runs.run import Progress
 
 NUM_CLIPS = 16
@@ -36,6 +38,8 @@ class Loss:
     num_utterances: int
     num_changed: int
     """Utterances that get another label; of a value none."""
+    num_seen: int = 0
+    """Utterances that trained the model: on these it answers better than on others."""
     before: dict[str, float]
     """Metrics of torch in fp32."""
     after: dict[str, float]
@@ -49,20 +53,21 @@ def export_model(
     corpus: Corpus | None = None,
     head: str | None = None,
     int8: bool = False,
+    abstain: float | None = None,
     progress: Progress | None = None,
 ) -> tuple[Exported, Loss | None]:
     """Write a model as an ONNX folder, checked on clips of a corpus, quantised too where asked.
 
-    What int8 loses is measured on the corpus's labelled utterances, and stands in the folder's
-    config.json. Raises ConfigError where int8 is asked for without a corpus, and as `export_onnx`
-    does.
+    What int8 loses is measured on the corpus's labelled utterances, none of them left unanswered,
+    and stands in the folder's config.json. abstain: as for `Predictor.load`. Raises ConfigError
+    where int8 is asked for without a corpus, and as `export_onnx` does.
     """
     if int8 and corpus is None:
         raise ConfigError(
             "export --int8: expected --corpus, a labelled corpus on which its loss of accuracy is "
             "measured, found none"
         )
-    predictor = Predictor.load(model, head=head)
+    predictor = Predictor.load(model, head=head, abstain=abstain)
     losses: list[Loss] = []
 
     def measure(folder: Path) -> None:
@@ -110,11 +115,11 @@ def int8_loss(
     before: list[Any] = [None] * len(items)
     places = {identity: row for row, identity in enumerate(labelled.ids)}
     for found in predictor.predict_items(items):
-        before[places[found.id]] = found.label if labels else found.value
+        before[places[found.id]] = _likeliest(found.probabilities) if labels else found.value
     after: list[Any] = []
     for row in range(len(items)):
         answer = runner.answers([(items[row].audio, items[row].text)])[0]
-        after.append(answer["label"] if labels else answer["value"])
+        after.append(_likeliest(answer["probabilities"]) if labels else answer["value"])
         if progress is not None:
             progress(row + 1, len(items))
     truth = [utterance.labels[target.name] for utterance in labelled]
@@ -122,9 +127,22 @@ def int8_loss(
         corpus=corpus.name,
         num_utterances=len(items),
         num_changed=sum(a != b for a, b in zip(before, after, strict=True)) if labels else 0,
+        num_seen=_num_seen(predictor, labelled),
         before=_scores(truth, before, labels),
         after=_scores(truth, after, labels),
     )
+
+
+def _likeliest(probabilities: Mapping[str, float] | None) -> str:
+    assert probabilities is not None
+    return max(probabilities, key=probabilities.__getitem__)
+
+
+def _num_seen(predictor: Predictor, corpus: Corpus) -> int:
+    """Utterances that a stage of the model, with or without labels, was trained on."""
+    stages = stages_of_model(Path(predictor.name))
+    met = encounters(stages, corpus, fingerprints_of(corpus), words_of(corpus))
+    return len({identity for encounter in met for identity in encounter.ids})
 
 
 def _scores(truth: list[Any], answers: list[Any], labels: tuple[str, ...]) -> dict[str, float]:

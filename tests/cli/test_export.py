@@ -49,10 +49,12 @@ def test_a_model_is_exported_checked_and_weighed(
     assert done.code == 0, done.err
     first, second = done.out.splitlines()
     assert "largest difference from torch" in first
+    assert "(probabilities " in first
+    assert "(probabilities " in second
     assert first.endswith("over 12 clips")
     assert "int8 on 12 utterances of table: wa " in second
     loss = json.loads((out / "config.json").read_text())["int8"]
-    assert loss["num_utterances"] == 12
+    assert (loss["num_utterances"], loss["num_seen"]) == (12, 0)
     assert set(loss["before"]) == set(loss["after"]) == {"wa", "ua"}
     predicted = json.loads(crosstone("predict", listener, tmp_path / "3.wav").out)
     answer = Runner(out, threads=1).predict(tmp_path / "3.wav")
@@ -64,7 +66,10 @@ def test_each_form_says_what_it_does_not_take(
 ) -> None:
     done = crosstone("export", tmp_path, "--to", "lhotse", "--out", "cuts.jsonl", "--int8")
     assert done.code == 2
-    assert "which are of a model" in done.err
+    assert "which are of a model" in " ".join(done.err.split())
+    done = crosstone("export", listener, "--to", "onnx", "--out", tmp_path / "o", "--abstain", 0.9)
+    assert done.code == 2
+    assert "carries no calibration" in done.err
     done = crosstone("export", tmp_path / "no", "--to", "onnx", "--out", tmp_path / "out")
     assert done.code == 2
     assert "no model here" in done.err

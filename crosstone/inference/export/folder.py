@@ -16,15 +16,18 @@ import torch
 from numpy.typing import NDArray
 
 from crosstone import __version__
+from crosstone.data import container
 from crosstone.data.batch import Item, collate
 from crosstone.errors import CheckFailed, ConfigError, CrosstoneError
 from crosstone.inference.export.graph import Graph
+from crosstone.inference.prediction import Prediction
 from crosstone.inference.predictor import Predictor
 from crosstone.models.towers import max_tokens
+from crosstone.nn.mel import REACH, MelConfig
 
 GRAPH, INT8 = "model.onnx", "model.int8.onnx"
 MOST_DIFFERENCE = 1e-3
-"""Between torch and the fp32 graph, of a logit or a value: more is refused."""
+"""Between torch and the fp32 graph, of a logit, a value or a probability: more is refused."""
 
 BATCH = 4
 """Clips that are put to the graph side by side when it is checked."""
@@ -32,6 +35,26 @@ BATCH = 4
 _MADE_SECONDS = (0.3, 0.77, 2.0, 4.1)
 
 Finish = Callable[[Path], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How far a graph's answers are from those of torch, at most, on the clips that were tried."""
+
+    logits: float
+    """Of a logit, or of a value."""
+
+    probabilities: float | None
+    """Of a probability as it is answered, calibrated where the model is; None of a value."""
+
+    num_changed: int
+    """Answers with another label, or unsure in another way, that are no close call in torch."""
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether it is no more than arithmetic in another order makes."""
+        largest = max(self.logits, self.probabilities or 0.0)
+        return largest <= MOST_DIFFERENCE and not self.num_changed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +66,11 @@ class Exported:
     are_real: bool
     """Whether they were recordings, or made up where none were given."""
 
-    difference: float
-    """Largest of a logit or a value between torch and the fp32 graph."""
+    difference: Difference
+    """Between torch and the fp32 graph."""
 
-    int8_difference: float | None = None
-    """The same of the quantised graph; None without one."""
+    int8_difference: Difference | None = None
+    """Between torch and the quantised graph; None without one."""
 
 
 def export_onnx(
@@ -65,8 +88,9 @@ def export_onnx(
     graph beside the other (weights of its matrix products, the activations as they come). finish:
     called with the folder before it takes its place. Nothing is left where anything fails. Raises
     CrosstoneError for a model that cannot be written as one graph, ConfigError for a folder that
-    holds files or where a package is missing, CheckFailed where the graph differs from torch by
-    more than 1e-3.
+    holds files or where a package is missing, CheckFailed where logits or final probabilities
+    differ from torch's by more than 1e-3, or an answer is another. An accuracy that the predictor
+    promises (abstain) the folder keeps too.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out}: expected an empty or new folder, found files; choose another")
@@ -86,13 +110,15 @@ def export_onnx(
         folder = Path(name) / out.name
         folder.mkdir()
         _write_graph(graph, _min_samples(predictor), folder / GRAPH, items[0])
-        _write_rest(predictor, folder)
+        _write_rest(predictor, graph, folder)
         difference = _difference(predictor, folder, items)
-        if not difference <= MOST_DIFFERENCE:
+        if not difference.is_rounding:
             raise CheckFailed(
                 f"{predictor.name or 'model'}: the exported graph differs from torch by "
-                f"{difference:.3g} on {len(items)} clips, expected at most {MOST_DIFFERENCE:g}; "
-                "nothing was written, report this model's family and encoders"
+                f"{difference.logits:.3g} (probabilities by {difference.probabilities or 0:.3g}, "
+                f"{difference.num_changed} answers changed) on {len(items)} clips, expected at "
+                f"most {MOST_DIFFERENCE:g}; nothing was written, report this model's family and "
+                "encoders"
             )
         int8_difference = None
         if int8:
@@ -152,16 +178,17 @@ def _combinations(predictor: Predictor, item: Item) -> Iterator[Item]:
 def _write_graph(graph: Graph, min_samples: int, path: Path, item: Item) -> None:
     """Trace the graph on two copies of an item; batch, samples and tokens may be any number."""
     given: dict[str, torch.Tensor] = {}
+    second = graph.model.backbone.config.sampling_rate
     for name, count, shortest in (
-        ("audio", "audio_samples", min_samples),
-        ("text", "text_tokens", 2),
+        ("audio", "audio_samples", max(second, 2 * min_samples + 1)),
+        ("text", "text_tokens", 11),
     ):
         encoder = getattr(graph.model.backbone, f"{name}_encoder")
         if encoder is None:
             continue
         row = getattr(item, name)
-        # sizes that no other dimension has, so that none is taken for another
-        length = max(2 * shortest + 1, 11 if row is None else len(row))
+        # several frames and tokens, whatever the item has: a size of one is taken for constant
+        length = max(shortest, 0 if row is None else len(row))
         values = torch.zeros(3, length, dtype=torch.float32 if name == "audio" else torch.int64)
         if row is not None:
             values[:, : len(row)] = torch.from_numpy(row)
@@ -203,15 +230,17 @@ def _quietly() -> Iterator[None]:
 
 
 def _min_samples(predictor: Predictor) -> int:
-    """The shortest waveform that the graph takes; one window of log-mel energies, at least."""
+    """The shortest waveform that the graph takes: one window of log-mel energies, at least, and of
+    their derivatives as many as a derivative looks at."""
     encoder = predictor.model.backbone.audio_encoder
     if encoder is None:
         return 0
     config = encoder.model.config
-    return max(int(encoder.min_samples), int(getattr(config, "window", 1)), 2)
+    derived = config.hop * 2 * REACH if isinstance(config, MelConfig) else 0
+    return max(int(encoder.min_samples), int(getattr(config, "window", 1)), derived, 2)
 
 
-def _write_rest(predictor: Predictor, folder: Path) -> None:
+def _write_rest(predictor: Predictor, graph: Graph, folder: Path) -> None:
     backbone, calibration = predictor.model.backbone, predictor.promises.calibration
     text_config = backbone.config.text_config
     about = {
@@ -222,7 +251,7 @@ def _write_rest(predictor: Predictor, folder: Path) -> None:
         "sampling_rate": predictor.sampling_rate,
         "max_seconds": predictor.max_seconds,
         "min_samples": _min_samples(predictor),
-        "padding_safe": backbone.audio_encoder is None or backbone.audio_encoder.padding_safe,
+        "padding_safe": graph.padding_safe,
         "max_tokens": None if text_config is None else max_tokens(text_config),
         "cut_texts": predictor.model.config.cut_texts,
         "calibrated": {
@@ -230,11 +259,15 @@ def _write_rest(predictor: Predictor, folder: Path) -> None:
             for kind, known in (calibration.kinds if calibration is not None else {}).items()
             if calibration is not None and known.scaling is not None
         },
+        "abstain": predictor.promises.abstain,
+        "thresholds": dict(predictor.promises.thresholds),
     }
     (folder / "config.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     if predictor.tokenizer is not None:
         predictor.tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
-    shutil.copyfile(Path(__file__).with_name("runner.py"), folder / "runner.py")
+    beside = Path(__file__).parent
+    for script in (beside / "runner.py", beside / "hearing.py", Path(container.__file__)):
+        shutil.copyfile(script, folder / script.name)
 
 
 def _quantise(folder: Path) -> None:
@@ -258,24 +291,41 @@ def _quantise(folder: Path) -> None:
 
 def _difference(
     predictor: Predictor, folder: Path, items: Sequence[Item], *, int8: bool = False
-) -> float:
-    """Largest of a logit or a value: torch asked one by one, the graph alone and side by side."""
+) -> Difference:
+    """Torch asked one by one, the graph alone and side by side."""
     from crosstone.inference.export.runner import Runner
 
     runner = Runner(folder, int8=int8, threads=torch.get_num_threads())
     name = runner.outputs[0]
-    safe = runner.about["padding_safe"]
-    expected = [_logits(predictor, item) for item in items]
-    largest = 0.0
-    for size in {1, BATCH if safe else 1}:
+    expected = [(_logits(predictor, item), next(predictor.answers([item]))) for item in items]
+    logits = probabilities = 0.0
+    num_changed = 0
+    for size in (1, BATCH) if runner.about["padding_safe"] else (1,):
         for start in range(0, len(items), size):
             asked = [(item.audio, item.text) for item in items[start : start + size]]
-            found = runner.run(asked)[name]
-            for row, torch_row in zip(found, expected[start : start + size], strict=True):
-                largest = max(largest, float(np.abs(row - torch_row).max()))
-                if not np.isfinite(row).all():
-                    return float("inf")
-    return largest
+            found = zip(runner.run(asked)[name], runner.answers(asked), strict=True)
+            for (row, answer), (of_torch, said) in zip(
+                found, expected[start : start + size], strict=True
+            ):
+                apart = float(np.abs(row - of_torch).max())
+                logits = max(logits, apart if np.isfinite(apart) else np.inf)
+                for label, probability in (said.probabilities or {}).items():
+                    apart = abs(answer["probabilities"][label] - probability)
+                    probabilities = max(probabilities, apart if np.isfinite(apart) else np.inf)
+                num_changed += answer.get("label") != said.label and not _is_close(said, predictor)
+    return Difference(
+        logits=logits,
+        probabilities=probabilities if predictor.spec.labels else None,
+        num_changed=num_changed,
+    )
+
+
+def _is_close(said: Prediction, predictor: Predictor) -> bool:
+    """Whether a difference that is allowed may change the label, or whether it is unsure."""
+    second, first = sorted((said.probabilities or {}).values())[-2:]
+    threshold = predictor.promises.thresholds.get("+".join(said.used))
+    gaps = [first - second] if threshold is None else [first - second, abs(first - threshold)]
+    return min(gaps) <= 2 * MOST_DIFFERENCE
 
 
 @torch.inference_mode()

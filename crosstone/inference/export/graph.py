@@ -6,7 +6,6 @@ encoder cannot bear it), the transform is a convolution, attention is written ou
 """
 
 import copy
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,13 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from crosstone.errors import CrosstoneError
 from crosstone.inference.calibration import Calibration
+from crosstone.inference.export.layers import SpeechTokensAtOnce, rewrite
 from crosstone.inference.predictor import Predictor
 from crosstone.nn.encoders import AudioEncoder, unit_variance
-from crosstone.nn.features import LogMel
-from crosstone.nn.recurrent import BiLSTM
-from crosstone.nn.speechbert import SpeechBertConfig
 from crosstone.sequence import Sequence
 
 KINDS = ("", "audio", "text", "audio+text")
@@ -32,8 +28,8 @@ class Graph(nn.Module):
     """From samples and token ids to the answer of one head, calibrated as its folder says.
 
     Outputs, in the order of `outputs`: of classes `logits` (B, C), `probabilities` (B, C) and, of
-    two-way heads, `heads` (B, C); else `value` (B,). Raises CrosstoneError for a model whose speech
-    encoder goes through its items one by one.
+    two-way heads, `heads` (B, C); else `value` (B,). Where `padding_safe` is False, recordings of
+    one batch have one length.
     """
 
     scales: Tensor
@@ -41,17 +37,22 @@ class Graph(nn.Module):
 
     def __init__(self, predictor: Predictor) -> None:
         super().__init__()
-        refuse_unwritable(predictor)
         calibration = predictor.promises.calibration
         self.model = copy.deepcopy(predictor.model).float().cpu().eval()
         self.head, self.kind = predictor.head, predictor.spec.kind
         self.is_calibrated = calibration is not None and bool(calibration.labels)
-        _without_transforms(self.model)
+        rewrite(self.model)
         if isinstance(encoder := self.model.backbone.audio_encoder, AudioEncoder):
             self.model.backbone.audio_encoder = _HeardAtOnce(encoder)
         scales, biases = _scalings(calibration, max(1, len(predictor.spec.labels)))
         self.register_buffer("scales", scales)
         self.register_buffer("biases", biases)
+
+    @property
+    def padding_safe(self) -> bool:
+        """Whether recordings of several lengths may stand side by side."""
+        encoder = self.model.backbone.audio_encoder
+        return encoder is None or encoder.padding_safe
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -95,21 +96,6 @@ class Graph(nn.Module):
         return logits.softmax(-1)
 
 
-def refuse_unwritable(predictor: Predictor) -> None:
-    """Raise CrosstoneError for a model that cannot be written down as one graph."""
-    backbone, reason = predictor.model.backbone, ""
-    if isinstance(config := backbone.config.audio_config, SpeechBertConfig):
-        reason = f"its speech encoder ('{config.model_type}') tokenises recordings one by one"
-    elif any(isinstance(module, BiLSTM) for module in backbone.modules()):
-        reason = "its recurrent layers go through each recording from its own end"
-    if reason:
-        raise CrosstoneError(
-            f"{predictor.name or 'model'}: cannot be exported: {reason}, which no single graph of "
-            "dynamic lengths does; export another family (crosstone models), or serve this one "
-            "(crosstone serve)"
-        )
-
-
 def _scalings(calibration: Calibration | None, num_labels: int) -> tuple[Tensor, Tensor]:
     """Scale and bias of each class for each kind of utterance, (4, C)."""
     scales, biases = torch.ones(len(KINDS), num_labels), torch.zeros(len(KINDS), num_labels)
@@ -131,7 +117,8 @@ class _HeardAtOnce(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.width = encoder.width
-        self.padding_safe = encoder.padding_safe
+        is_tokenised = isinstance(encoder.model, SpeechTokensAtOnce)
+        self.padding_safe = encoder.padding_safe and not is_tokenised
 
     @property
     def model(self) -> Any:
@@ -150,44 +137,9 @@ class _HeardAtOnce(nn.Module):
         values = audio.values * audio.mask.to(audio.values.dtype)
         if encoder.normalize:
             values = unit_variance(values, audio.mask)
-        states = encoder.encode(values, audio.mask if encoder.padding_safe else None, masked)
+        states = encoder.encode(values, audio.mask if self.padding_safe else None, masked)
         mask = torch.arange(states.shape[1]) < frames[:, None]
         return Sequence(states, mask)
-
-
-class _ConvolvedLogMel(nn.Module):
-    """`LogMel` without a Fourier transform: windowed sines and cosines slide over the waveform.
-
-    The mel filters are a convolution too, which int8 leaves alone: a power spectrum spans more than
-    256 steps.
-    """
-
-    kernels: Tensor
-    filters: Tensor
-
-    def __init__(self, features: LogMel) -> None:
-        super().__init__()
-        self.hop, self.num_frames = features.hop, features.num_frames
-        sample = torch.arange(features.window_size, dtype=torch.float64)[:, None]
-        bins = torch.arange(features.n_fft // 2 + 1, dtype=torch.float64)
-        angles = 2 * math.pi * (sample * bins % features.n_fft) / features.n_fft
-        waves = torch.cat([angles.cos(), angles.sin()], 1) * features.window.double()[:, None]
-        self.register_buffer("kernels", waves.T[:, None].float())
-        self.register_buffer("filters", features.filters[:, :, None].float())
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """waveform (B, N), N at least one window → natural log energies (B, T, num_mels)."""
-        real, imaginary = F.conv1d(waveform[:, None], self.kernels, stride=self.hop).chunk(2, 1)
-        power = real.square() + imaginary.square()
-        return torch.log(F.conv1d(power, self.filters) + 1e-6).transpose(1, 2)
-
-
-def _without_transforms(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        if isinstance(child, LogMel):
-            setattr(module, name, _ConvolvedLogMel(child))
-        else:
-            _without_transforms(child)
 
 
 class _WrittenOut(TorchFunctionMode):

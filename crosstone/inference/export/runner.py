@@ -2,28 +2,25 @@
 
 Needs onnxruntime, numpy, soundfile, and for words tokenizers; soxr, where it is installed, changes
 sampling rates as crosstone does. One line of JSON each on standard output; what cannot be answered
-is said on standard error, and the exit code is 2.
+is refused as `crosstone predict` refuses it: said on standard error, and the exit code is 2.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-import soundfile
 
-SILENCE = 10 ** (-90 / 20)
-SHORTEST_SECONDS = 0.05
-
-
-class Unanswerable(ValueError):
-    """A question without an answer; the message says why."""
+if __package__:
+    from crosstone.inference.export.hearing import Unanswerable, read, resampled
+else:  # in an exported folder, where copies of what it needs lie beside this file
+    sys.path.insert(0, str(Path(__file__).parent))
+    from hearing import Unanswerable, read, resampled  # type: ignore[import-not-found, no-redef]
 
 
 class Runner:
@@ -71,21 +68,16 @@ class Runner:
         """
         is_file = isinstance(audio, (str, Path))
         answer: dict[str, Any] = {"id": str(audio) if is_file else "utterance"}
+        words = words_of(answer["id"], text)
         samples = None
         if audio is not None and self.hears:
-            samples = self.read(audio) if is_file else self.resample(audio, sampling_rate)
+            limits = self.about["sampling_rate"], self.about["max_seconds"]
+            samples = read(audio, *limits) if is_file else resampled(audio, sampling_rate, *limits)
             seconds = len(samples) / self.about["sampling_rate"]
             answer |= {"start": 0.0, "end": round(seconds, 3)}
-        words = " ".join((text or "").split())
-        tokens = self.tokenise(words) if words and self.reads else None
-        kind = "+".join(
-            name for name, there in (("audio", samples), ("text", tokens)) if there is not None
-        )
-        if kind not in self.about["heard"]:
-            raise Unanswerable(
-                f"{answer['id']}: expected {' or '.join(self.about['heard'])}, found "
-                f"{kind or 'nothing'}: the model was never trained without the rest"
-            )
+        tokens = self.tokenise(words, answer["id"]) if words and self.reads else None
+        kind = kind_of(samples, tokens)
+        self.accept(kind)
         answer["used"] = kind.split("+")
         (found,) = self.answers([(samples, tokens)])
         answer |= found
@@ -106,11 +98,10 @@ class Runner:
                 answers.append({"value": float(arrays["value"][row])})
                 continue
             probabilities = arrays["probabilities"][row].tolist()
-            kind = "+".join(
-                n for n, there in (("audio", samples), ("text", tokens)) if there is not None
-            )
+            kind = kind_of(samples, tokens)
+            is_unsure = max(probabilities) < self.about["thresholds"].get(kind, 0.0)
             answer = {
-                "label": labels[int(np.argmax(probabilities))],
+                "label": "unsure" if is_unsure else labels[int(np.argmax(probabilities))],
                 "probabilities": dict(zip(labels, probabilities, strict=True)),
             }
             if "heads" in arrays:
@@ -137,62 +128,70 @@ class Runner:
                     place[: len(row)] = row
         return dict(zip(self.outputs, self.session.run(None, given), strict=True))
 
-    def read(self, path: str | Path) -> Any:
-        """Mono samples of a recording, (N,) float32, at the model's rate."""
-        try:
-            samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
-        except (soundfile.SoundFileError, OSError, TypeError) as error:
-            raise Unanswerable(f"{path}: cannot be read as audio ({error})") from error
-        return self.resample(samples.mean(axis=1, dtype=np.float32), rate, str(path))
+    def accept(self, kind: str) -> None:
+        """Raise Unanswerable for a kind of utterance that training never showed, or of which the
+        accuracy that the folder was exported with is not promised."""
+        heard, promised = self.about["heard"], self.about["thresholds"]
+        if kind in heard:
+            if self.about["abstain"] is not None and kind not in promised:
+                raise Unanswerable(
+                    f"{self.folder}: expected utterances of {' or '.join(promised)}, of which it "
+                    f"was calibrated well enough to promise {self.about['abstain']:g}, found "
+                    f"{kind}; calibrate it on more of these (crosstone calibrate)"
+                )
+            return
+        found = f"{self.folder}: expected {' or '.join(heard)}, found"
+        if not kind:
+            parts = [set(each.split("+")) for each in heard]
+            least = [
+                each for each in heard if not any(part < set(each.split("+")) for part in parts)
+            ]
+            raise Unanswerable(f"{found} nothing it can use; add {' or '.join(map(named, least))}")
+        raise Unanswerable(
+            f"{found} {kind}: never trained without the rest, so its answer would mean nothing; "
+            f"add {named('text' if kind == 'audio' else 'audio')} or fine-tune one for {kind}"
+        )
 
-    def resample(self, samples: Any, rate: int | None, name: str = "samples") -> Any:
-        """Samples (N,) at the model's rate; raises Unanswerable for what cannot be heard."""
-        samples = np.asarray(samples, np.float32)
-        if rate is None or samples.ndim != 1 or not np.isfinite(samples).all():
-            raise Unanswerable(f"{name}: expected finite mono samples (N,) and their sampling_rate")
-        seconds = len(samples) / rate
-        if not SHORTEST_SECONDS <= seconds <= self.about["max_seconds"]:
-            raise Unanswerable(
-                f"{name}: lasts {seconds:.2f} s, expected {SHORTEST_SECONDS:g} to "
-                f"{self.about['max_seconds']:g} s"
-            )
-        if np.abs(samples).max() < SILENCE:
-            raise Unanswerable(f"{name}: silent (peak below -90 dBFS)")
-        if rate != self.about["sampling_rate"]:
-            samples = change_rate(samples, rate, self.about["sampling_rate"])
-        return np.clip(samples, -1.0, 1.0)
-
-    def tokenise(self, text: str) -> Any:
-        """Token ids (T,) of words."""
+    def tokenise(self, text: str, name: str = "utterance") -> Any:
+        """Token ids (T,) of words; raises Unanswerable for more than the model takes."""
         tokens, limit = self.tokenizer.encode(text).ids, self.about["max_tokens"]
         if len(tokens) > limit and not self.about["cut_texts"]:
-            raise Unanswerable(f"text: expected at most {limit} tokens, found {len(tokens)}")
+            raise Unanswerable(
+                f"expected texts of at most {limit} tokens, which is what the text encoder takes; "
+                f"found longer: {name} ({len(text.split())} words, {len(tokens)} tokens); split "
+                "the recording or its text, or train with data.cut_texts=true"
+            )
         return np.array(
             tokens if len(tokens) <= limit else [*tokens[: limit - 1], tokens[-1]], np.int64
         )
 
 
-def change_rate(samples: Any, rate: int, wanted: int) -> Any:
-    """Samples at another rate: by soxr, or without it by their spectrum, its top rolled off."""
-    try:
-        import soxr
-    except ImportError:
-        pass
-    else:
-        return soxr.resample(samples, rate, wanted)
-    step = rate // math.gcd(rate, wanted)  # so many samples take a whole number at both rates
-    front = step * math.ceil(rate / (4 * step))
-    total = step * math.ceil((len(samples) + 2 * front) / step)
-    padded = np.zeros(total)
-    padded[front : front + len(samples)] = samples
-    num_samples = total * wanted // rate
-    spectrum = np.fft.rfft(padded)[: num_samples // 2 + 1]
-    share = np.arange(len(spectrum)) / min(num_samples, total) * 2
-    spectrum *= np.cos(np.clip((share - 0.913) / 0.087, 0, 1) * np.pi / 2) ** 2
-    resampled = np.fft.irfft(spectrum, num_samples) * (wanted / rate)
-    first = front * wanted // rate
-    length = round(len(samples) * wanted / rate)
-    return resampled[first : first + length].astype(np.float32)
+def kind_of(samples: Any, tokens: Any) -> str:
+    """What an utterance is of: audio, text, audio+text, or "" for neither."""
+    there = (("audio", samples), ("text", tokens))
+    return "+".join(name for name, values in there if values is not None)
+
+
+def named(kind: str) -> str:
+    """What a kind of utterance brings, in words."""
+    names = {"audio": "a recording", "text": "a transcript (--text)"}
+    return " and ".join(names[part] for part in kind.split("+"))
+
+
+def words_of(name: str, text: Any) -> str:
+    """What is said, blanks evened out; raises Unanswerable where that is no text."""
+    if text is None:
+        return ""
+    if not isinstance(text, str):
+        raise Unanswerable(
+            f"{name}: text: expected what is said as a string, found {type(text).__name__}; give "
+            "the words"
+        )
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise Unanswerable(
+            f"{name}: the text is not Unicode text (lone surrogates); decode its source as UTF-8"
+        )
+    return " ".join(text.split())
 
 
 def main() -> int:
