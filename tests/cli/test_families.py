@@ -83,6 +83,7 @@ def test_a_family_learns_is_asked_and_comes_back(
     assert json.loads(done.out)["used"] == list(family.modalities)
 
     model = load_task(run / "model")
+    assert (model.config.pauses is not None) == family.hears
     model.backbone.save_pretrained(tmp_path / "backbone")
     backbone = AutoModel.from_pretrained(tmp_path / "backbone").eval()
     torch.manual_seed(0)
