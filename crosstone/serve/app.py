@@ -46,6 +46,8 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 _CUE_FIELDS = ("srt", "vtt")
+_CUT_FIELDS = {"window": "window", "hop": "hop", "margin": "margin", "smooth": "stay_seconds"}
+"""Fields of a request that are seconds of a Cut."""
 
 
 def create_app(
@@ -147,7 +149,7 @@ def create_app(
     @app.post("/v1/timeline", openapi_extra=TIMELINE, responses=REFUSALS)
     async def draw(request: Request) -> JSONResponse:
         """What the model says of each segment of a long recording, and its waveform."""
-        known = ("segments", "window", "hop", "smooth", *_CUE_FIELDS)
+        known = ("segments", *_CUT_FIELDS, *_CUE_FIELDS)
         with gate.pass_through(_client_of(request)), timelines.pass_through():
             async with received(request, limits, known) as upload:
                 return JSONResponse(await run_in_threadpool(_timeline, predictor, upload, limits))
@@ -286,7 +288,7 @@ def _cut_of(upload: Upload) -> Cut:
             422, "bad_field", f"segments: expected vad, fixed or transcript, found '{kind}'"
         )
     numbers: dict[str, float] = {}
-    for name, field in (("window", "window"), ("hop", "hop"), ("smooth", "stay_seconds")):
+    for name, field in _CUT_FIELDS.items():
         if name in fields:
             try:
                 numbers[field] = float(fields[name])

@@ -24,6 +24,7 @@ TIMELINE = _body(
         "segments": {"type": "string", "enum": ["vad", "fixed", "transcript"], "default": "vad"},
         "window": {"type": "number", "description": "Seconds of a fixed window."},
         "hop": {"type": "number", "description": "Seconds from one window to the next."},
+        "margin": {"type": "number", "description": "Seconds left around speech (vad)."},
         "smooth": {"type": "number", "description": "Seconds that a class is taken to last."},
         "srt": {"type": "string", "description": "What is said and when, as SubRip."},
         "vtt": {"type": "string", "description": "The same as WebVTT."},

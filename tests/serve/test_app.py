@@ -272,6 +272,8 @@ def test_a_timeline_has_segments_words_and_a_waveform(serving: Serve) -> None:
         ({"window": "wide"}, "bad_field", "window: expected seconds, found 'wide'"),
         ({"window": "nan"}, "bad_field", "window: expected seconds, found nan"),
         ({"segments": "fixed", "window": "90"}, "unanswerable", "expected at most 60 s"),
+        ({"margin": "16"}, "unanswerable", "margin: expected 0 to 15 s"),
+        ({"margin": "-1"}, "bad_field", "margin: expected seconds, found -1"),
         ({"segments": "fixed", "hop": "1e-9"}, "too_many_segments", "expected at most 20000"),
         ({"segments": "fixed", "hop": "0.01"}, "unanswerable", "expected 0.05 <= hop <= window"),
         ({"segments": "fixed", "hop": "0"}, "unanswerable", "found hop 0 and window 5 s"),
