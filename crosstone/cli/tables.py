@@ -18,8 +18,7 @@ def print_scores(places: Sequence[Path]) -> None:
         protocol, corpus = scores["protocol"] or {}, scores["corpus"] or {}
         spread = scores["intervals"]
         scored = scores.get("scored", "test")
-        title = f"{scores['name']} ({place})" if scores["name"] else str(place)
-        title += "" if scored == "test" else f", {scored}"
+        title = str(scores["name"] or place) + ("" if scored == "test" else f", {scored}")
         table = Table(title=title, title_justify="left")
         table.add_column("metric")
         for column in ("mean over runs", f"{spread['level']:.0%} interval", "pooled"):
@@ -29,6 +28,7 @@ def print_scores(places: Sequence[Path]) -> None:
             interval = "–" if low is None else f"{low:.3f} … {high:.3f}"
             table.add_row(name, _number(mean), interval, _number(metric["pooled"]))
         console.print(table)
+        console.print(str(place), highlight=False, markup=False, soft_wrap=True)
         for line in _made(scores, protocol, corpus):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         for note in scores["notes"]:
