@@ -231,7 +231,7 @@ def test_timelines_with_words(crosstone: Any, reader: Path, tmp_path: Path) -> N
         (("calls/*.aif",), "calls/*.aif: expected recordings"),
         (("calls/calm.flac", "--asr", "nosuchprogram {audio}"), "no such command: nosuchprogram"),
         (("calls/calm.flac", "--segments", "transcript"), "expected a .srt or .vtt beside"),
-        (("calls/calm.flac", "--segments", "vad", "--margin", "16"), "--margin: expected 0 to 15 s"),
+        (("calls/calm.flac", "--segments", "vad", "--margin", "16"), "expected 0 to 15 s"),
         (
             ("calls/calm.flac", "--segments", "fixed", "--hop", "9"),
             "expected 0.05 <= hop <= window",
