@@ -3,7 +3,8 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,15 +18,12 @@ from crosstone.runs.run import Progress
 from crosstone.runs.runset import run
 from crosstone.studies.measures import MEASURES
 
-Place = Callable[["Step"], Path]
-"""Where a step stands or will stand."""
-
 CODEBOOK = "codebook.safetensors"
 """File of a step that fits codewords."""
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(ABC):
     """One thing that is done once, in a folder named by what goes into it."""
 
     title: str
@@ -36,14 +34,14 @@ class Step:
         return ()
 
     @property
+    @abstractmethod
     def key(self) -> str:
         """Hash of all that decides what the step leaves, titles and folders aside."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def kind(self) -> str:
         """What its folder is called before the key: nothing that a study alone decides."""
-        raise NotImplementedError
 
     def folder(self, root: Path) -> Path:
         """Where the step stands below a root that studies share."""
@@ -53,9 +51,9 @@ class Step:
         """What other steps are given of it."""
         return self.folder(root)
 
+    @abstractmethod
     def fill(self, root: Path, progress: Progress | None) -> None:
         """Do it; what was cut off goes on."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """What a ground is."""
 
+from abc import ABC, abstractmethod
+
 from crosstone.studies.steps import Step, Trained
 from crosstone.studies.study import Study, System
 
 NESTED = "protocol.selection=nested"
 
 
-class Ground:
+class Ground(ABC):
     """A corpus, or kind of corpus, with the recipes of every family on it."""
 
     name: str
@@ -16,13 +18,13 @@ class Ground:
         """The study as it is here: with the claims that only this corpus allows."""
         return study
 
+    @abstractmethod
     def finetuned(self, study: Study, system: System, seed: int) -> Trained:
         """The last stage of a system, which needs all the others."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lacks(self, system: System) -> str:
         """Why a system cannot be trained here; "" where it can."""
-        raise NotImplementedError
 
     def elsewhere(self, system: System) -> tuple[tuple[str, Step], ...]:
         """The other corpora that it is tested on, by the names that the system gives them."""

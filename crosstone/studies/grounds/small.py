@@ -1,5 +1,6 @@
 """Grounds at the size of a laptop: every family from small encoders, by the recipes of twokey."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -99,22 +100,22 @@ class SmallGround(Ground):
 
     quick: bool = False
 
+    @abstractmethod
     def heard(self, system: System) -> Step | None:
         """The corpus without labels that a system's earlier stages hear and read; None where there
         is none, and encoders start from nothing."""
-        raise NotImplementedError
 
     def codewords(self, heard: Step) -> Step:
         """What masked speech is told by, fitted on that corpus."""
         return Codewords("codewords", heard, None, CODEWORDS)
 
+    @abstractmethod
     def corpus(self, system: System) -> Step:
         """The corpus that a system is fine-tuned and tested on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def protocol(self, study: Study) -> tuple[str, ...]:
         """Overrides of the protocol of all systems."""
-        raise NotImplementedError
 
     def asked(self, system: System) -> tuple[str, ...] | None:
         """Overrides of the protocol by what a system tells; None where no label here says it."""
@@ -124,9 +125,9 @@ class SmallGround(Ground):
         """Overrides of a stage, by the recipe's name, whatever the system."""
         return ()
 
+    @abstractmethod
     def fewer(self, share: float) -> tuple[str, ...]:
         """What a share of the labels changes; fewer ask for fewer steps."""
-        raise NotImplementedError
 
     def lacks(self, system: System) -> str:
         if system.family not in SMALL:
