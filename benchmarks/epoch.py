@@ -24,6 +24,9 @@ UTTERANCES = 281_000
 BATCH_SECONDS = 200.0
 """Seconds of a batch, padding included: about 16 utterances."""
 
+LARGER_SECONDS = 400.0
+"""About 32: the more there are, the longer is the longest of those drawn at random."""
+
 RATE = 16_000
 
 
@@ -55,11 +58,9 @@ class Clips:
         return Item(id=str(index), audio=samples, text=None, targets={"class": index % 4})
 
 
-def make_plans(lengths: NDArray[np.float32]) -> tuple[BatchPlan, BatchPlan]:
+def make_plans(lengths: NDArray[np.float32], seconds: float) -> tuple[BatchPlan, BatchPlan]:
     """Ours, by a budget of seconds, and random batches of as many items as ours have in mean."""
-    ours = BatchPlan(
-        items=len(lengths), seed=0, batch_seconds=BATCH_SECONDS, lengths=lengths, pool=64
-    )
+    ours = BatchPlan(items=len(lengths), seed=0, batch_seconds=seconds, lengths=lengths, pool=64)
     size = round(len(lengths) / len(ours.batches(1)))
     return ours, BatchPlan(items=len(lengths), seed=0, batch_size=size)
 
@@ -109,7 +110,7 @@ def make_epoch(clips: Clips, batches: list[list[int]], encoder: str) -> Callable
 def check_equal(count: int, encoder: str) -> None:
     """Raises ValueError where an epoch of either side leaves a clip out or takes one twice."""
     lengths = like_librispeech(count)
-    for plan in make_plans(lengths):
+    for plan in make_plans(lengths, BATCH_SECONDS):
         batches = drawn_from(plan, lengths, count)
         seen = make_epoch(Clips(np.minimum(lengths, 1.5)), batches, encoder)()
         if seen != count or sorted(i for batch in batches for i in batch) != list(range(count)):
@@ -117,33 +118,40 @@ def check_equal(count: int, encoder: str) -> None:
 
 
 def run(*, quick: bool = False) -> list[Row]:
-    """Utterances per second."""
-    count, steps, encoder = (24, 2, "logmel-mini") if quick else (UTTERANCES, 20, "logmel-small")
+    """Utterances per second, by how many seconds a batch has."""
+    count, encoder = (24, "logmel-mini") if quick else (UTTERANCES, "logmel-small")
     check_equal(24, "logmel-mini")
     lengths = like_librispeech(count)
-    clips, plans = Clips(lengths), make_plans(lengths)
+    clips = Clips(lengths)
+    return [
+        _row(clips, encoder, seconds, batches, repeats=2 if quick else 5)
+        for seconds, batches in ((BATCH_SECONDS, 2 if quick else 20), (LARGER_SECONDS, 10))
+    ]
+
+
+def _row(clips: Clips, encoder: str, seconds: float, steps: int, *, repeats: int) -> Row:
+    lengths = clips.lengths
+    plans = make_plans(lengths, seconds)
     sides = [drawn_from(plan, lengths, steps) for plan in plans]
     ours, random = (make_epoch(clips, batches, encoder) for batches in sides)
-    compared = compare(ours, random, repeats=2 if quick else 3)
+    compared = compare(ours, random, repeats=repeats)
     taken = [sum(map(len, batches)) for batches in sides]
     more = taken[0] / taken[1]
     processor = compared.processor_ratio
     drawn = [f"{share_padded(batches, lengths):.1%}" for batches in sides]
     whole = [f"{share_padded(plan.batches(1), lengths):.1%}" for plan in plans]
-    return [
-        Row(
-            bench="epoch",
-            what="utterances a second",
-            ours=taken[0] / median(compared.ours),
-            against=taken[1] / median(compared.against),
-            ratio=more * compared.ratio,
-            spread=(more * compared.spread[0], more * compared.spread[1]),
-            processor=None if processor is None else more * processor,
-            goal=Goal(value=1.6),
-            notes=(
-                f"{encoder}; of an epoch of {count:,} clips {steps} batches that stand for it, of "
-                f"{BATCH_SECONDS:g} s against {plans[1].batch_size} at random; padding "
-                f"{drawn[0]} against {drawn[1]}, of the whole epoch {whole[0]} and {whole[1]}",
-            ),
-        )
-    ]
+    return Row(
+        bench="epoch",
+        what=f"utterances a second, batches of {seconds:g} s",
+        ours=taken[0] / median(compared.ours),
+        against=taken[1] / median(compared.against),
+        ratio=more * compared.ratio,
+        spread=(more * compared.spread[0], more * compared.spread[1]),
+        processor=None if processor is None else more * processor,
+        goal=Goal(value=1.6),
+        notes=(
+            f"{encoder}; of an epoch of {len(lengths):,} clips {len(sides[0])} batches of "
+            f"{seconds:g} s that stand for it, against {plans[1].batch_size} clips at random; "
+            f"padding {drawn[0]} against {drawn[1]}, of the whole epoch {whole[0]} and {whole[1]}",
+        ),
+    )

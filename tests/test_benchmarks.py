@@ -92,7 +92,7 @@ def test_an_epoch_takes_every_clip_once_however_it_is_batched() -> None:
 
 def test_a_few_batches_stand_for_an_epoch() -> None:
     lengths = epoch.like_librispeech(20_000)
-    for plan in epoch.make_plans(lengths):
+    for plan in epoch.make_plans(lengths, epoch.BATCH_SECONDS):
         whole, drawn = plan.batches(1), epoch.drawn_from(plan, lengths, 12)
         assert len(drawn) == 12 < len(whole)
         shares = [epoch.share_padded(batches, lengths) for batches in (drawn, whole)]

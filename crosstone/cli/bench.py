@@ -9,6 +9,9 @@ import typer
 
 from crosstone.errors import ConfigError
 
+PIPED = 160
+"""Characters of a line of the table in a file or a pipe, where no terminal says how many it has."""
+
 ROOT = Path(__file__).parent.parent.parent
 """What holds the package: of a clone, the folder that holds benchmarks/ too."""
 
@@ -44,7 +47,7 @@ def bench(
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED)
     title = "Sizes too small to quote" if quick else "Ours beside what one would else run"
     shown = Table(title=title, title_justify="left")
     for column in table.COLUMNS:

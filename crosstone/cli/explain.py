@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from crosstone.cli.options import Device
 from crosstone.cli.progress import bars
 from crosstone.errors import CrosstoneError
 
@@ -58,6 +59,7 @@ def explain(
     head: Annotated[
         str | None, typer.Option(help="Which head answers, where there are more.")
     ] = None,
+    device: Device = None,
 ) -> None:
     """What each word and each stretch of sound did to an answer: JSON, a page and a picture.
 
@@ -71,7 +73,7 @@ def explain(
     )
     if audio is None and text is None and cues is None:
         raise CrosstoneError("explain: expected a recording, --text or --cues, found none of them")
-    predictor = Predictor.load(model, head=head)
+    predictor = Predictor.load(model, head=head, device=device)
     said, timed = _said(audio, text, cues) if predictor.reads else (None, [])
     with bars(shown=out is not None) as show:
         found = predictor.explain(

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from crosstone.cli.options import Device
 from crosstone.cli.progress import bars
 
 
@@ -65,6 +66,7 @@ def evaluate(
             "noise at 20 to 0 dB.",
         ),
     ] = False,
+    device: Device = None,
 ) -> None:
     """Predict and score every labelled utterance of a corpus, or for verification its trials."""
     from crosstone.cli.tables import print_robustness, print_scores
@@ -75,7 +77,15 @@ def evaluate(
     if split is not None:
         opened = opened.where(lambda utterance: utterance.split == split)
     with bars() as show:
-        evaluate_model(model, opened, out, protocol=protocol, robust=robustness, progress=show)
+        evaluate_model(
+            model,
+            opened,
+            out,
+            protocol=protocol,
+            robust=robustness,
+            device=device,
+            progress=show,
+        )
     print_scores([out])
     if robustness:
         print_robustness(out)
@@ -98,6 +108,7 @@ def calibrate(
         typer.Option(help="What is kept together where one part is judged by the others."),
     ] = "group",
     force: Annotated[bool, typer.Option("--force", help="Replace a fit that is there.")] = False,
+    device: Device = None,
 ) -> None:
     """Fit how certain a model is on labelled utterances that did not train it, and leave that in
     its folder: `predict` then answers with calibrated probabilities, and can abstain."""
@@ -110,7 +121,14 @@ def calibrate(
         opened = opened.where(lambda utterance: utterance.split == split)
     with bars() as show:
         made = calibrate_model(
-            model, opened, method=method, protocol=protocol, unit=unit, force=force, progress=show
+            model,
+            opened,
+            method=method,
+            protocol=protocol,
+            unit=unit,
+            force=force,
+            device=device,
+            progress=show,
         )
     print_calibration(made.summary())
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
+from crosstone.cli.options import Device, Precision
 from crosstone.cli.progress import Bars, bars
 from crosstone.errors import CrosstoneError
 
@@ -86,6 +87,8 @@ def predict(
         typer.Option(help="Add intervals or sets that hold the truth in this share of cases."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Recordings side by side.")] = 32,
+    device: Device = None,
+    precision: Precision = "float32",
 ) -> None:
     """What a model says of recordings, or of each segment of long ones: a line of JSON each.
 
@@ -98,7 +101,9 @@ def predict(
 
     named = inputs or []
     _refuse(named, text, out, resume, format_, segments, (picture, page))
-    predictor = Predictor.load(model, head=head, abstain=abstain, coverage=coverage)
+    predictor = Predictor.load(
+        model, head=head, abstain=abstain, coverage=coverage, device=device, precision=precision
+    )
     recogniser = None if asr is None else load_recogniser(asr, asr_cache)
     asked = _asked(named, text)
     _refuse_several(asked, format_, picture or page)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from crosstone.cli.options import Device, Precision
 from crosstone.errors import ConfigError
 
 
@@ -36,6 +37,8 @@ def serve(
     ] = 14_400.0,
     per_minute: Annotated[int, typer.Option(min=1, help="Requests of one client: else 429.")] = 600,
     waiting: Annotated[int, typer.Option(min=1, help="Requests in hand: else 503.")] = 128,
+    device: Device = None,
+    precision: Precision = "float32",
 ) -> None:
     """Answer over HTTP, with a page to record on: POST /v1/predict and /v1/timeline, GET /health.
 
@@ -63,7 +66,9 @@ def serve(
         waiting=waiting,
     )
     serve_model(
-        Predictor.load(model, head=head, abstain=abstain, coverage=coverage),
+        Predictor.load(
+            model, head=head, abstain=abstain, coverage=coverage, device=device, precision=precision
+        ),
         host=host,
         port=port,
         token=token,

@@ -13,7 +13,9 @@ from crosstone.data.batch import Items, collate
 from crosstone.data.corpus import Trial
 from crosstone.data.text import load_tokenizer
 from crosstone.errors import CrosstoneError
-from crosstone.models.task import TaskModel, load_task, model_folder
+from crosstone.inference.placement import device_of
+from crosstone.models.checkpoint import load_task, model_folder
+from crosstone.models.task import TaskModel
 
 Vectors = NDArray[np.float32]
 
@@ -43,10 +45,14 @@ class Embedder:
             )
 
     @classmethod
-    def load(cls, folder: Path | str) -> "Embedder":
-        """The model of a folder, or of the `model/` inside a run folder."""
+    def load(cls, folder: Path | str, *, device: str | None = None) -> "Embedder":
+        """The model of a folder, or of the `model/` inside a run folder.
+
+        device: as for `Predictor.load`.
+        """
+        place = device_of(device)
         folder = model_folder(Path(folder))
-        model = load_task(folder)
+        model = load_task(folder).to(place)
         reads = model.backbone.text_encoder is not None
         return cls(model, load_tokenizer(folder) if reads else None, str(folder))
 

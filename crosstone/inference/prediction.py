@@ -7,7 +7,7 @@ from torch import Tensor
 
 from crosstone.data.batch import Items
 from crosstone.inference.calibration import UNSURE
-from crosstone.models.task import HeadSpec
+from crosstone.models.headspec import HeadSpec
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A trained model asked about recordings and words."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from crosstone.data.text import load_tokenizer, shortened, tokenise
 from crosstone.errors import CrosstoneError
 from crosstone.inference.calibration import Calibration, Promises
 from crosstone.inference.hub import fetched
+from crosstone.inference.placement import Precision, device_of, halve
 from crosstone.inference.prediction import Prediction, answers_of, kind_of
 from crosstone.inference.recogniser import Recogniser
 from crosstone.inference.recording import (
@@ -28,7 +30,8 @@ from crosstone.inference.recording import (
     words_of,
 )
 from crosstone.inference.windows import Question, answered
-from crosstone.models.task import TaskModel, load_task, model_folder
+from crosstone.models.checkpoint import load_task, model_folder
+from crosstone.models.task import TaskModel
 from crosstone.models.towers import max_tokens
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ class Predictor:
 
     calibration: what makes its probabilities believable, where its folder carries it. abstain,
     coverage: what is promised of its answers, as `Promises` says; CrosstoneError where it cannot.
+    precision: bf16 rounds the weights of the model that is given, and is faster where the processor
+    computes in it.
     """
 
     def __init__(
@@ -53,8 +58,10 @@ class Predictor:
         calibration: Calibration | None = None,
         abstain: float | None = None,
         coverage: float | None = None,
+        precision: Precision = "float32",
     ) -> None:
         self.model, self.tokenizer, self.name = model, tokenizer, name
+        self.precision = precision
         answering = [
             n
             for n, spec in model.specs.items()
@@ -78,6 +85,8 @@ class Predictor:
         self.promises = Promises(calibration, abstain=abstain, coverage=coverage, name=name)
         self.max_seconds = min(60.0, model.backbone.max_seconds or 60.0)
         """Longest recording that is taken at once, in seconds."""
+        if precision == "bf16":
+            halve(model)
 
     @classmethod
     def load(
@@ -87,11 +96,17 @@ class Predictor:
         head: str | None = None,
         abstain: float | None = None,
         coverage: float | None = None,
+        device: str | None = None,
+        precision: Precision = "float32",
     ) -> "Predictor":
         """The model of a folder, of the `model/` inside a run folder, or of the hub by its id,
-        with the calibration that it carries."""
+        with the calibration that it carries.
+
+        device: cpu, cuda, cuda:N or mps; None: a CUDA device where there is one, else the CPU.
+        """
+        place = device_of(device)
         folder = model_folder(fetched(folder))
-        model = load_task(folder)
+        model = load_task(folder).to(place)
         reads = model.backbone.text_encoder is not None
         return cls(
             model,
@@ -101,6 +116,7 @@ class Predictor:
             calibration=Calibration.read(folder),
             abstain=abstain,
             coverage=coverage,
+            precision=precision,
         )
 
     @property
@@ -317,9 +333,10 @@ class Predictor:
         """What the model says of items side by side, in their order."""
         was_training = self.model.training
         self.model.eval()
-        parameter = next(self.model.parameters())
-        batch = collate(items).to(parameter.device, parameter.dtype)
-        logits = self.model(**batch.inputs()).logits[self.head].double().cpu()
+        halved = self.precision == "bf16"
+        batch = collate(items).to(self.device, torch.float32 if halved else self.model.dtype)
+        with torch.autocast(self.device.type, torch.bfloat16) if halved else nullcontext():
+            logits = self.model(**batch.inputs()).logits[self.head].cpu().double()
         self.model.train(was_training)
         return iter(self._read(batch, logits))
 

@@ -9,6 +9,7 @@ would show only (S - 1) / S of their variance.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from crosstone.errors import CrosstoneError
 Floats = NDArray[np.float64]
 ScoreFunction = Callable[[Floats], Mapping[str, Floats]]
 Evaluate = Callable[[Floats, Sequence[Floats]], Mapping[str, Floats]]
+SeedDraws = Literal["apart", "together", "kept"]
+"""How the seeds of two systems are drawn: each on their own, since they are different trainings;
+the same of both, which are one training read in two ways; or not at all."""
+
 
 _MAX_UNDEFINED = 0.05
 _CHUNK_ENTRIES = 1_000_000
@@ -158,13 +163,12 @@ def bootstrap_difference(
     *,
     replicates: int = 2000,
     seed: int = 0,
-    over_seeds: bool = True,
+    seeds: SeedDraws = "apart",
 ) -> dict[str, Replicates]:
     """First minus second, both scored on the same draws of the same clusters.
 
-    The seeds of each are drawn on their own, since they are different trainings; the samples may
-    differ in their number. over_seeds: False keeps every seed as it is. Raises CrosstoneError if
-    the samples do not hold the same clusters.
+    The samples may differ in their number of seeds, unless those are drawn together. Raises
+    CrosstoneError if the samples do not hold the same clusters.
     """
     names = np.unique(first.clusters)
     if not np.array_equal(names, np.unique(second.clusters)):
@@ -175,10 +179,10 @@ def bootstrap_difference(
         )
     groups = [_grouped(s, np.searchsorted(names, s.clusters)) for s in (first, second)]
 
-    def difference(weights: Floats, seeds: Sequence[Floats]) -> Mapping[str, Floats]:
+    def difference(weights: Floats, counts: Sequence[Floats]) -> Mapping[str, Floats]:
         one, other = (
             _evaluate(grouped, scores, weights, drawn)
-            for grouped, drawn in zip(groups, seeds, strict=True)
+            for grouped, drawn in zip(groups, counts, strict=True)
         )
         return {metric: one[metric] - other[metric] for metric in one}
 
@@ -188,7 +192,7 @@ def bootstrap_difference(
         [first.num_seeds, second.num_seeds],
         replicates=replicates,
         seed=seed,
-        over_seeds=over_seeds,
+        seeds=seeds,
     )
 
 
@@ -199,24 +203,25 @@ def resample(
     *,
     replicates: int,
     seed: int,
-    over_seeds: bool = True,
+    seeds: SeedDraws = "apart",
 ) -> dict[str, Replicates]:
     """What `evaluate` gives as observed and for every draw of clusters and of each system's seeds.
 
     evaluate: how often each cluster counts (R, G), and for each system how often each of its seeds
     does (R, S) → each metric (2, R), mean over runs and pooled. A single cluster is not drawn.
     """
-    seed_draws = [np.random.default_rng([seed, 1 + k]) for k in range(len(num_seeds))]
+    places = [0] * len(num_seeds) if seeds == "together" else range(len(num_seeds))
+    seed_draws = [np.random.default_rng([seed, 1 + k]) for k in places]
     observed = evaluate(np.ones((1, num_clusters)), [np.ones((1, s)) for s in num_seeds])
     drawn: dict[str, list[Floats]] = {metric: [] for metric in observed}
     for weights in _draws(np.random.default_rng(seed), num_clusters, replicates):
-        seeds = [
-            _counts(generator, s, len(weights), max(1, s - 1))
-            if over_seeds
-            else np.ones((len(weights), s))
+        counts = [
+            np.ones((len(weights), s))
+            if seeds == "kept"
+            else _counts(generator, s, len(weights), max(1, s - 1))
             for s, generator in zip(num_seeds, seed_draws, strict=True)
         ]
-        for metric, values in evaluate(weights, seeds).items():
+        for metric, values in evaluate(weights, counts).items():
             drawn[metric].append(values)
     return {
         metric: Replicates(value[:, 0], np.concatenate([np.empty((2, 0)), *drawn[metric]], axis=1))

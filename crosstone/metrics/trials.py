@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstone.errors import CrosstoneError
-from crosstone.metrics.intervals import Estimate, Replicates, mean_over_runs, resample
+from crosstone.metrics.intervals import Estimate, Replicates, SeedDraws, mean_over_runs, resample
 from crosstone.metrics.verification import Ranking
 
 Floats = NDArray[np.float64]
@@ -92,7 +92,7 @@ def bootstrap_trials_difference(
     *,
     replicates: int = 1000,
     seed: int = 0,
-    over_seeds: bool = True,
+    seeds: SeedDraws = "apart",
 ) -> dict[str, Replicates]:
     """First minus second, both scored on the same draws of speakers.
 
@@ -107,8 +107,8 @@ def bootstrap_trials_difference(
         )
     one, other = _System(first, speakers), _System(second, speakers)
 
-    def difference(weights: Floats, seeds: Sequence[Floats]) -> dict[str, Floats]:
-        here, there = one.evaluate(weights, seeds[0]), other.evaluate(weights, seeds[1])
+    def difference(weights: Floats, counts: Sequence[Floats]) -> dict[str, Floats]:
+        here, there = one.evaluate(weights, counts[0]), other.evaluate(weights, counts[1])
         return {metric: here[metric] - there[metric] for metric in here}
 
     return resample(
@@ -117,7 +117,7 @@ def bootstrap_trials_difference(
         [first.num_seeds, second.num_seeds],
         replicates=replicates,
         seed=seed,
-        over_seeds=over_seeds,
+        seeds=seeds,
     )
 
 

@@ -11,6 +11,7 @@ from crosstone.models.cma import CMAConfig, CMAModel
 from crosstone.models.cmt import CMTConfig, CMTModel
 from crosstone.models.ctal import CTALConfig, CTALModel
 from crosstone.models.families import FAMILIES, Family
+from crosstone.models.headspec import HeadSpec
 from crosstone.models.jbls import JBLSConfig, JBLSModel
 from crosstone.models.mult import MulTConfig, MulTModel
 from crosstone.models.streams import (
@@ -19,7 +20,7 @@ from crosstone.models.streams import (
     TwoStreamConfig,
     TwoStreamModel,
 )
-from crosstone.models.task import HeadSpec, TaskConfig, TaskModel, TaskOutput
+from crosstone.models.task import TaskConfig, TaskModel, TaskOutput
 
 _models: list[Any] = [*dict.fromkeys(family.model for family in FAMILIES.values()), TaskModel]
 for _model in _models:

@@ -10,7 +10,8 @@ from transformers import BertConfig, HubertConfig, PreTrainedConfig, RobertaConf
 
 from crosstone.models.builtin import BUILTIN_AUDIO, BUILTIN_TEXT
 from crosstone.models.families import FAMILIES
-from crosstone.models.task import HeadSpec, TaskConfig, TaskModel
+from crosstone.models.headspec import HeadSpec
+from crosstone.models.task import TaskConfig, TaskModel
 from crosstone.nn.speechbert import SpeechBertConfig
 
 _LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16}

@@ -2,65 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import fields as dataclass_fields
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from huggingface_hub.dataclasses import strict
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from crosstone.errors import CheckpointError
-from crosstone.models.base import CrossModalConfig, CrossModalModel, CrossModalOutput
-from crosstone.models.faults import by_prefix, quietly, said, unusable
+from crosstone.models.base import CrossModalModel, CrossModalOutput
+from crosstone.models.headspec import POOLED, HeadSpec, module_name
 from crosstone.nn.heads import CodewordHead, FrameHead, TokenHead
 from crosstone.nn.masking import Corruption
-
-POOLED = ("classification", "one_vs_rest", "regression", "speakers")
-"""Kinds of head that answer from the pooled vector."""
-
-Kind = Literal[
-    "classification", "one_vs_rest", "regression", "speakers", "tokens", "codes", "frames"
-]
-HEAD_KINDS = get_args(Kind)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeadSpec:
-    """One head of a task model."""
-
-    kind: Kind
-    """Classes or a value from the pooled vector, or for each class a two-way answer of its own; the
-    speakers of training, whom only training asks for, so that the pooled vector tells others apart;
-    tokens, codewords or features of masked places from the states."""
-
-    labels: tuple[str, ...] = ()
-    """Class names, in the order of the logits (classification, one_vs_rest, speakers)."""
-
-    bias: bool = True
-    """Whether the linear layer over the pooled vector has one (classification, one_vs_rest,
-    regression, speakers)."""
-
-    num_codes: int = 0
-    """Codewords of the codebook (codes)."""
-
-    codebook: str = ""
-    """Hash of that codebook (codes)."""
-
-    style: Literal["untied", "tied"] = "untied"
-    """One linear layer, or RoBERTa's head over the encoder's own embeddings (tokens)."""
-
-    projection: int = 256
-    """Width in which codewords are compared (codes); 256 in HuBERT base, 768 in large."""
-
-    temperature: float = 0.1
-    """Divides the cosine (codes); HuBERT's 0.1."""
-
-    norm_eps: float = 1e-5
-    """Of the layer norm (tied tokens, frames)."""
 
 
 @strict
@@ -120,9 +72,9 @@ class TaskModel(PreTrainedModel):
     def __init__(self, config: TaskConfig) -> None:
         super().__init__(config)
         self.backbone: CrossModalModel = AutoModel.from_config(config.backbone_config)
-        self.specs = {name: HeadSpec(**_tupled(f)) for name, f in (config.heads or {}).items()}
+        self.specs = {name: HeadSpec.from_fields(f) for name, f in (config.heads or {}).items()}
         self.heads = nn.ModuleDict(
-            {_module_name(name): self._head(spec) for name, spec in self.specs.items()}
+            {module_name(name): self._head(spec) for name, spec in self.specs.items()}
         )
         self.post_init()
 
@@ -188,7 +140,7 @@ class TaskModel(PreTrainedModel):
         )
         logits = {}
         for name, spec in self.specs.items():
-            head = self.heads[_module_name(name)]
+            head = self.heads[module_name(name)]
             if spec.kind == "regression":
                 logits[name] = head(output.pooled)[:, 0]
             elif spec.kind in POOLED:
@@ -229,124 +181,3 @@ def build_task(
     model = TaskModel(config)
     model.backbone.load_state_dict(backbone.state_dict())
     return model
-
-
-def load_task(folder: Path | str) -> TaskModel:
-    """The task model of a folder, every weight accounted for.
-
-    Raises CheckpointError where the folder is no crosstone model or its weights do not fit it.
-    """
-    folder = Path(folder)
-    config = read_task_config(folder)
-    try:
-        with quietly():  # what does not fit is said below, in one sentence
-            model, info = TaskModel.from_pretrained(
-                folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True
-            )
-    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
-        raise CheckpointError(
-            f"{folder}: its weights cannot be loaded: {said(error)}; copy the folder again"
-        ) from error
-    wrong = [f"missing {k}" for k in info["missing_keys"]]
-    wrong += [f"unexpected {k}" for k in info["unexpected_keys"]]
-    wrong += [
-        f"another shape {k[0] if isinstance(k, tuple) else k}" for k in info["mismatched_keys"]
-    ]
-    if wrong:
-        raise CheckpointError(
-            f"{folder}: the weights do not fit the config: {by_prefix(wrong)}; take both files "
-            "from one model"
-        )
-    model.eval()
-    return model  # type: ignore[no-any-return]
-
-
-def model_folder(place: Path) -> Path:
-    """The model folder that a path means: itself, or the `model` inside a run or run set.
-
-    Raises CheckpointError where there is none; of a run set whose folds alone have models, it names
-    the first.
-    """
-    for path in (place / "model", place):
-        if (path / "config.json").is_file():
-            return path
-    remedy = "give a model folder or a run that finished"
-    if of_folds := sorted(place.glob("fold-*/model/config.json")):
-        first = of_folds[0].parent.parent
-        remedy = f"give the model of a fold, as in {first}, or train with final_model=true"
-    raise CheckpointError(f"{place}: no model here (config.json is missing); {remedy}")
-
-
-def read_task_config(folder: Path) -> TaskConfig:
-    """Config of a task model's folder; CheckpointError where it is another kind of folder."""
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(
-            f"{folder}: no model here (config.json is missing); give a model/ folder"
-        )
-    try:
-        config = AutoConfig.from_pretrained(folder)
-    except (ValueError, OSError, KeyError, StrictDataclassError) as error:
-        raise unusable(folder, said(error.__cause__ or error)) from error
-    if not isinstance(config, TaskConfig):
-        raise CheckpointError(
-            f"{folder}: expected a crosstone model, found a '{config.model_type}' checkpoint; name "
-            "it as model.audio_encoder or model.text_encoder of a recipe instead"
-        )
-    if not isinstance(config.backbone_config, CrossModalConfig):
-        raise unusable(folder, "backbone_config: expected the config of a family, found none")
-    for name, fields in (config.heads or {}).items():
-        if faults := sorted(set(fields) - {f.name for f in dataclass_fields(HeadSpec)}):
-            raise unusable(folder, f"heads.{name}: unknown key {', '.join(faults)}")
-        if fields.get("kind") not in HEAD_KINDS:
-            expected, found = ", ".join(HEAD_KINDS), fields.get("kind")
-            raise unusable(folder, f"heads.{name}: expected a kind of {expected}, found {found!r}")
-    return config
-
-
-def load_backbone(model: TaskModel, folder: Path | str) -> TaskConfig:
-    """Fill a task model's family from another stage's folder; its heads stay as they are.
-
-    Returns that stage's config. A head is taken over too where its HeadSpec is the same. Raises
-    CheckpointError for another family or for weights that do not fit.
-    """
-    folder = Path(folder)
-    config = read_task_config(folder)
-    assert isinstance(config.backbone_config, PreTrainedConfig)
-    found, expected = config.backbone_config.model_type, model.backbone.config.model_type
-    if found != expected:
-        raise CheckpointError(
-            f"{folder}: expected a checkpoint of family '{expected}', found '{found}'; "
-            "init from a model of the same family"
-        )
-    try:
-        saved = load_file(folder / "model.safetensors")
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}: its weights cannot be loaded: {error}") from error
-    own = model.state_dict()
-    same = tuple(
-        f"heads.{_module_name(name)}."
-        for name, spec in (config.heads or {}).items()
-        if model.specs.get(name) == HeadSpec(**_tupled(spec))
-    )
-    kept = {k: v for k, v in saved.items() if not k.startswith("heads.") or k.startswith(same)}
-    wrong = [f"another shape {k}" for k in kept if k in own and own[k].shape != kept[k].shape]
-    if not wrong:
-        missing, unexpected = model.load_state_dict(kept, strict=False)
-        # learned only where the config asks: the pooler over layers, CTAL's fusion, absent tokens
-        fresh = ("heads.", "backbone.layer_pooler.", "backbone.fusion.", "backbone.absent.")
-        wrong = [f"missing {k}" for k in missing if not k.startswith(fresh)]
-        wrong += [f"unexpected {k}" for k in unexpected if not k.startswith(fresh)]
-    if wrong:
-        raise CheckpointError(f"{folder}: the weights do not fit this model: {by_prefix(wrong)}")
-    return config
-
-
-def _module_name(head: str) -> str:
-    """A head's name where a module may bear it, else one made of it (`type`, `my.label`)."""
-    if head.isidentifier() and not hasattr(nn.ModuleDict, head):
-        return head
-    return "head_" + "".join(c if c.isalnum() else f"_{ord(c):x}_" for c in head)
-
-
-def _tupled(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}

@@ -16,7 +16,8 @@ from transformers import (
 from crosstone.errors import CheckpointError
 from crosstone.models.base import CrossModalModel
 from crosstone.models.builtin import BUILTIN_AUDIO, BUILTIN_TEXT
-from crosstone.models.task import TaskConfig, load_task
+from crosstone.models.checkpoint import load_task
+from crosstone.models.task import TaskConfig
 from crosstone.nn.speech import SpeechConfig
 
 

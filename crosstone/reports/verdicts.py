@@ -188,7 +188,7 @@ def _draft(first: System, second: System, metric: str, detect: float | None) -> 
 def _needed(pair: Pair, found: Replicates, metric: str, detect: float | None) -> Needed:
     scores = pair.first
     several = max(_num_seeds(pair.first.runs), _num_seeds(pair.second.runs)) > 1
-    kept = pair.replicates(over_seeds=False)[metric] if several else found
+    kept = pair.replicates(seeds="kept")[metric] if several else found
     alone = pair.by_item().get(metric)
     needed = needed_items(
         float(found.observed[0]) if detect is None else detect,

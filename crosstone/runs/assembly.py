@@ -23,7 +23,8 @@ from crosstone.models import (
     CrossModalModel,
     TaskModel,
 )
-from crosstone.models.task import build_task, load_backbone, read_task_config
+from crosstone.models.checkpoint import load_backbone, read_task_config
+from crosstone.models.task import build_task
 from crosstone.models.towers import audio_tower, from_encoders, text_tower
 from crosstone.objectives import Objectives
 from crosstone.runs.asked import SOFT

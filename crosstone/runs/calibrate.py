@@ -10,8 +10,9 @@ from crosstone.data.corpus import Corpus
 from crosstone.data.text import load_tokenizer
 from crosstone.errors import ConfigError
 from crosstone.inference.calibration import CALIBRATION, Calibration
+from crosstone.inference.placement import device_of
 from crosstone.inference.predictor import Predictor
-from crosstone.models.task import load_task, model_folder
+from crosstone.models.checkpoint import load_task, model_folder
 from crosstone.runs.calibration import answered, calibration_of
 from crosstone.runs.corpora import fingerprints_of
 from crosstone.runs.evaluate import labelled_of
@@ -27,18 +28,19 @@ def calibrate(
     protocol: str | None = None,
     unit: str = "group",
     force: bool = False,
+    device: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Calibration:
     """Calibrate a model on the labelled utterances of a corpus, and write that into its folder.
 
     Every kind of utterance that the model accepts is calibrated by itself, the others of an
-    utterance of both modalities taken away. protocol: as in `evaluate`. unit: what is kept together
-    where one part is judged by the others: group, speaker or utterance. Raises ConfigError where
-    labels of some of these utterances trained the model, or chose its epoch, and unless `force`
-    where it is calibrated already.
+    utterance of both modalities taken away. protocol, device: as in `evaluate`. unit: what is kept
+    together where one part is judged by the others: group, speaker or utterance. Raises ConfigError
+    where labels of some of these utterances trained the model, or chose its epoch, and unless
+    `force` where it is calibrated already.
     """
     folder = model_folder(model)
-    bare = load_task(folder)  # as it is, whatever calibration it carries
+    bare = load_task(folder).to(device_of(device))  # as it is, whatever calibration it carries
     tokenizer = load_tokenizer(folder) if bare.backbone.text_encoder is not None else None
     predictor = Predictor(bare, tokenizer, name=str(folder))
     labelled, target, _left_out = labelled_of(predictor, corpus, protocol, model)

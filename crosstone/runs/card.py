@@ -9,7 +9,9 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.inference.calibration import Calibration
-from crosstone.models.task import HeadSpec, TaskConfig, model_folder, read_task_config
+from crosstone.models.checkpoint import model_folder, read_task_config
+from crosstone.models.headspec import HeadSpec
+from crosstone.models.task import TaskConfig
 from crosstone.reports.wording import (
     METRICS,
     enumerate_words,

@@ -16,7 +16,8 @@ from crosstone.inference.calibration import Calibration
 from crosstone.inference.embedder import Embedder
 from crosstone.inference.prediction import kinds_of
 from crosstone.inference.predictor import Predictor
-from crosstone.models.task import TaskModel, model_folder, read_task_config
+from crosstone.models.checkpoint import model_folder, read_task_config
+from crosstone.models.task import TaskModel
 from crosstone.protocols import (
     PROTOCOLS,
     ProtocolSpec,
@@ -49,6 +50,7 @@ def evaluate(
     *,
     protocol: str | None = None,
     robust: bool = False,
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> Scores:
     """Predict every labelled utterance of a corpus, or ask its trials, and score that.
@@ -56,6 +58,7 @@ def evaluate(
     A model that tells speakers apart is asked the corpus's trials, or pairs drawn from all of it.
     protocol: the named one whose labels are asked for: it merges some, and leaves others out and
     counts them. robust: also with less to hear or read, and with words misheard (`robustness`).
+    device: as for `Predictor.load`.
     Writes predictions.jsonl, run.json and scores.json. Where a stage of the model or
     of its encoders was trained on some of these utterances, speakers or groups, with or without
     labels, run.json's `seen` and the protocol's name and notes say so: such a number is no test.
@@ -74,8 +77,8 @@ def evaluate(
                 f"{model}: tells speakers apart, and the robustness table is of classes or a value;"
                 " leave --robustness out"
             )
-        return _evaluate_trials(model, corpus, out, protocol, tick)
-    predictor = Predictor.load(model)
+        return _evaluate_trials(model, corpus, out, protocol, device, tick)
+    predictor = Predictor.load(model, device=device)
     labelled, target, left_out = labelled_of(predictor, corpus, protocol, model)
     folder = Path(predictor.name)
     items = items_to_evaluate(
@@ -147,9 +150,10 @@ def _evaluate_trials(
     corpus: Corpus,
     out: Path,
     protocol: str | None,
+    device: str | None,
     tick: Callable[[int, int], None] | None,
 ) -> Scores:
-    embedder = Embedder.load(model)
+    embedder = Embedder.load(model, device=device)
     spec = ProtocolSpec(kind="trials", task="verification", unit="speaker", target="speaker")
     spec = spec if protocol is None else named_protocol(protocol)
     if spec.task != "verification":

@@ -14,7 +14,8 @@ from safetensors.numpy import load_file, save_file
 
 from crosstone.data.corpora.lhotse.shards import Shar
 from crosstone.data.corpus import Corpus
-from crosstone.models.task import TaskConfig, read_task_config
+from crosstone.models.checkpoint import read_task_config
+from crosstone.models.task import TaskConfig
 from crosstone.models.towers import encoder_folder
 
 SEEN = "seen.safetensors"

@@ -13,7 +13,7 @@ from crosstone.data.corpus import Corpus
 from crosstone.errors import CheckpointError, ConfigError
 from crosstone.files import write_lines, write_text
 from crosstone.models import FAMILIES
-from crosstone.models.task import load_task, model_folder
+from crosstone.models.checkpoint import load_task, model_folder
 from crosstone.protocols import Plan, alterations, plan_folds
 from crosstone.runs.assembly import find_target
 from crosstone.runs.calibration import calibrate_final

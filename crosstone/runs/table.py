@@ -9,8 +9,8 @@ from crosstone.data.corpora.table import prepare
 from crosstone.data.corpus import Corpus
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.models import FAMILIES
+from crosstone.models.checkpoint import model_folder, read_task_config
 from crosstone.models.families import family_of
-from crosstone.models.task import model_folder, read_task_config
 from crosstone.runs.processes import join_processes
 from crosstone.runs.recipe import RECIPE
 from crosstone.runs.runset import OWN_CORPUS, is_begun

@@ -10,6 +10,7 @@ from crosstone.metrics import (
     PairedTest,
     Replicates,
     Sample,
+    SeedDraws,
     TrialSample,
     bootstrap_difference,
     bootstrap_trials_difference,
@@ -41,17 +42,17 @@ class Pair:
     scores: ScoreFunction
     """Makes metrics of summed statistics of rows."""
 
-    def replicates(self, *, over_seeds: bool = True) -> dict[str, Replicates]:
+    def replicates(self, *, seeds: SeedDraws = "apart") -> dict[str, Replicates]:
         """First minus second in every metric, both on the same draws of clusters."""
         if self.trials is not None:
             return bootstrap_trials_difference(
                 *self.trials,
                 replicates=self.first.replicates,
                 seed=self.first.seed,
-                over_seeds=over_seeds,
+                seeds=seeds,
             )
         assert self.rows is not None
-        return self._drawn(*self.rows, over_seeds=over_seeds)
+        return self._drawn(*self.rows, seeds)
 
     def by_item(self) -> dict[str, Replicates]:
         """The same with items drawn one by one and seeds as they are; empty for trials."""
@@ -62,7 +63,7 @@ class Pair:
             dataclasses.replace(sample, clusters=names)
             for sample, names in zip(self.rows, ids, strict=True)
         )
-        return self._drawn(one, other, over_seeds=False)
+        return self._drawn(one, other, "kept")
 
     def permutation(self) -> dict[str, PairedTest]:
         """Every metric tested by exchanging whole clusters; empty for trials.
@@ -73,14 +74,14 @@ class Pair:
             return {}
         return paired_permutation(*self.rows, self.scores, seed=self.first.seed)
 
-    def _drawn(self, one: Sample, other: Sample, *, over_seeds: bool) -> dict[str, Replicates]:
+    def _drawn(self, one: Sample, other: Sample, seeds: SeedDraws) -> dict[str, Replicates]:
         return bootstrap_difference(
             one,
             other,
             self.scores,
             replicates=self.first.replicates,
             seed=self.first.seed,
-            over_seeds=over_seeds,
+            seeds=seeds,
         )
 
     def mcnemar(self) -> PairedTest | None:

@@ -1,7 +1,7 @@
 """The claim board: every sentence of a study tried on its systems, all corrected together."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,7 @@ from crosstone.metrics import (
     Interval,
     Replicates,
     Sample,
+    SeedDraws,
     bootstrap_replicates,
     canonical_name,
 )
@@ -21,7 +22,8 @@ from crosstone.scoring.clusters import Clusters
 from crosstone.scoring.measures import statistics_of
 from crosstone.scoring.pairing import pair_scores
 from crosstone.scoring.predictions import Predictions
-from crosstone.studies.study import Claim
+from crosstone.studies.study import Claim, Study
+from crosstone.studies.study import System as Training
 
 Outcome = Literal["held", "did not hold", "not decided", "not tried"]
 
@@ -32,10 +34,6 @@ MARKS: Mapping[Outcome, str] = {
     "not tried": "–",
 }
 """Outcome → what stands before its word."""
-
-SMALLEST = 0.01
-"""The smallest effect that counts, one point: a claim of more than nothing claims at least that,
-and an interval that ends below it excludes it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,16 +82,18 @@ class _Draft:
 
 
 def try_claims(
-    claims: Iterable[Claim], systems: Mapping[str, System], left_out: Mapping[str, str]
+    study: Study, systems: Mapping[str, System], left_out: Mapping[str, str]
 ) -> tuple[Entry, ...]:
-    """Every claim with its outcome.
+    """Every claim of a study with its outcome.
 
     Held: each comparison has a corrected p below 1 - level and an interval wholly above `by`. Did
-    not hold: the interval of one lies wholly below what is claimed, `by` or where that is 0 the
-    smallest effect that counts. left_out: why a system was not trained.
+    not hold: the interval of one lies wholly below the smallest gain that the claim can mean. The
+    seeds of two systems that are one training are drawn together. left_out: why a system was not
+    trained.
     """
-    claims = tuple(claims)
-    drafts: list[list[_Draft] | str] = [_drafts(claim, systems, left_out) for claim in claims]
+    claims = study.claims
+    trainings = {system.name: system for system in study.systems}
+    drafts = [_drafts(claim, systems, left_out, trainings) for claim in claims]
     flat = [draft for found in drafts if not isinstance(found, str) for draft in found]
     ps = iter(corrected([draft.chance for draft in flat], "holm"))
     entries = []
@@ -106,7 +106,10 @@ def try_claims(
 
 
 def _drafts(
-    claim: Claim, systems: Mapping[str, System], left_out: Mapping[str, str]
+    claim: Claim,
+    systems: Mapping[str, System],
+    left_out: Mapping[str, str],
+    trainings: Mapping[str, Training],
 ) -> list[_Draft] | str:
     """The comparisons of a claim, or why it cannot be tried."""
     missing = [name for name in (claim.first, *claim.over) if name not in systems]
@@ -116,14 +119,22 @@ def _drafts(
     if claim.ceiling:
         return _of_ceiling(claim, first)
     try:
-        return [_of_pair(claim, first, systems[name]) for name in claim.over]
+        return [
+            _of_pair(
+                claim,
+                first,
+                systems[name],
+                "together" if trainings[claim.first].shares_training(trainings[name]) else "apart",
+            )
+            for name in claim.over
+        ]
     except CrosstoneError as error:
         return str(error)
 
 
-def _of_pair(claim: Claim, first: System, over: System) -> _Draft:
+def _of_pair(claim: Claim, first: System, over: System, seeds: SeedDraws) -> _Draft:
     pair = pair_scores(first.scores, over.scores, (first.name, over.name))
-    drawn = pair.replicates()
+    drawn = pair.replicates(seeds=seeds)
     metric = canonical_name(claim.metric)
     if metric not in drawn:
         metric = first.scores.headline
@@ -196,7 +207,7 @@ def _entry(claim: Claim, drafts: list[_Draft], ps: list[tuple[float, float]]) ->
                 f"{METRICS.get(draft.metric, draft.metric)}"
             )
         held = held and tells and p < 1 - draft.level and effect.low > claim.by
-        failed = failed or (tells and effect.high < (claim.by or SMALLEST))
+        failed = failed or (tells and effect.high < claim.smallest)
         tried.append(
             Tried(
                 first=draft.first,

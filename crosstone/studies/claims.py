@@ -7,11 +7,11 @@ from crosstone.metrics import LOWER_IS_BETTER
 from crosstone.reports.comparison import System, gathered
 from crosstone.reports.page import Block, Cell, Heading, Notes, Paragraph, Table, TableRow
 from crosstone.reports.wording import METRICS, bracket, count, enumerate_words, number, percent
-from crosstone.studies.board import MARKS, SMALLEST, Entry, Outcome, Tried
+from crosstone.studies.board import MARKS, Entry, Outcome, Tried
 from crosstone.studies.export import p_value
 from crosstone.studies.grounds.paper import PROTOCOLS
 from crosstone.studies.record import Record
-from crosstone.studies.study import Claim
+from crosstone.studies.study import POINT, Claim
 
 QUICK = "Quick run: claims nothing. It shows that every step of the study works, and no more."
 _PLACES = {
@@ -148,9 +148,10 @@ def _rule(entries: Sequence[Entry], systems: Mapping[str, System]) -> str:
         "An effect is the first system minus the other, turned where less is better, so that above "
         f"0 is better. A claim held where the p, corrected over {compared} (Holm), is below "
         f"{1 - level:.2g} and the {percent(level)} interval lies wholly above what is claimed. It "
-        "did not hold where the interval lies wholly below the claimed gain, which is at least "
-        f"{number(SMALLEST, trim=True)} where no other is named. Of several comparisons all must "
-        "hold, and one that does not is enough. Anything else is not decided."
+        "did not hold where the interval lies wholly below the claimed gain: where the sentence "
+        f"names none, {number(POINT, trim=True)}, or the smallest gain that the paper prints if "
+        "that is less. Of several comparisons all must hold, and one that does not is enough. "
+        "Anything else is not decided."
     )
 
 

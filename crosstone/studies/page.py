@@ -59,7 +59,7 @@ def write_study_page(folder: Path) -> StudyFiles:
     record, root = read_record(folder), folder.parent
     scored = read_systems([root / place for place in record.systems.values()])
     systems = dict(zip(record.systems, scored, strict=True))
-    entries = () if record.quick else try_claims(record.study.claims, systems, record.left_out)
+    entries = () if record.quick else try_claims(record.study, systems, record.left_out)
     shown = _shown(record, root, systems, entries)
     written = write_page(Page(record.study.name, shown.blocks, FOOTER), folder)
     for name, rows in shown.data.items():

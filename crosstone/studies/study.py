@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from crosstone.errors import ConfigError
@@ -15,6 +15,11 @@ Where = Literal["text", "table", "figure", "ours"]
 
 ARROW = " → "
 """In a system's name, between what it is trained on and what it is tested on elsewhere."""
+
+POINT = 0.01
+"""The smallest effect that counts, unless a paper prints a smaller one."""
+
+_PRINTED = re.compile(r"(\.\d+)" + ARROW + r"(\.\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +81,14 @@ class System:
     factors: Mapping[str, float | str] = field(default_factory=dict)
     """Where it stands in the study's figure: the place on the axis, and the line it is part of."""
 
+    def shares_training(self, other: "System") -> bool:
+        """Whether the two are one training, whose answers they read in two ways."""
+        one, two = (
+            replace(system, name="", under="", rule=None, factors={}, measures=())
+            for system in (self, other)
+        )
+        return one == two
+
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
@@ -102,7 +115,14 @@ class Claim:
     """More than so much, in units of the metric; below 0: not worse than by so much."""
 
     theirs: str = ""
-    """What the paper prints of it, on its own corpus."""
+    """What the paper prints of it, on its own corpus; a change as `.711 → .728`."""
+
+    @property
+    def smallest(self) -> float:
+        """The smallest gain that the claim can mean: `by`; else one point, or the smallest change
+        that the paper prints where that is less, in units of the metric."""
+        printed = [abs(float(b) - float(a)) for a, b in _PRINTED.findall(self.theirs)]
+        return self.by or round(min([POINT, *(gain for gain in printed if gain)]), 6)
 
 
 @dataclass(frozen=True, kw_only=True)

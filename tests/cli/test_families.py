@@ -11,7 +11,7 @@ from transformers import AutoModel
 from crosstone.data.corpora import CORPORA
 from crosstone.data.corpus import Corpus
 from crosstone.models import FAMILIES
-from crosstone.models.task import load_task
+from crosstone.models.checkpoint import load_task
 
 SHORT = ("training.batch_size=16", "training.log_every=1", "optim.warmup=0")
 ALONE = {"jbls-audio": "jbls", "jbls-text": "jbls", "cma-audio": "cma", "cma-text": "cma"}

@@ -31,6 +31,13 @@ def widen(folder: Path) -> None:
     configured(folder, backbone_config=tree)
 
 
+def misspell(folder: Path) -> None:
+    tree = json.loads((folder / "config.json").read_text())["backbone_config"]
+    tree["text_layr"] = 1
+    tree["some_switch_of_another_version"] = True  # resembles nothing: another library's own
+    configured(folder, backbone_config=tree)
+
+
 AGAIN = "; take it again from where the model is from"
 MODELS: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (shutil.rmtree, "no model here (config.json is missing); give a model folder or a"),
@@ -59,6 +66,11 @@ MODELS: dict[str, tuple[Callable[[Path], object], str]] = {
     "misspelt head": (
         lambda folder: configured(folder, heads={"mood": {"knd": "classification"}}),
         f"config.json cannot be used: heads.mood: unknown key knd{AGAIN}",
+    ),
+    "misspelt key": (
+        misspell,
+        "config.json cannot be used: backbone_config: unknown key 'text_layr', did you mean "
+        f"'text_layer'?{AGAIN}",
     ),
     "another width": (
         widen,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import crosstone as package
-from crosstone.models.task import load_task
+from crosstone.models.checkpoint import load_task
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

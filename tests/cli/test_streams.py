@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from crosstone.data.corpora.lhotse import write_cuts
 from crosstone.data.corpora.lhotse.shar import SharItems
 from crosstone.data.corpus import Corpus, Source, Utterance
-from crosstone.models.task import read_task_config
+from crosstone.models.checkpoint import read_task_config
 from crosstone.runs.corpora import fingerprints_of
 from crosstone.runs.provenance import stages_of_model
 from crosstone.training import read_log

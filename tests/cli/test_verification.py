@@ -12,7 +12,7 @@ import soundfile
 from crosstone.data.corpus import Corpus
 from crosstone.metrics import eer, ge2e_eer, min_dcf
 from crosstone.models import FAMILIES
-from crosstone.models.task import load_task
+from crosstone.models.checkpoint import load_task
 from crosstone.scoring.embeddings import read_embeddings
 
 SIZES = {"train-clean-100": (8, 6), "dev-clean": (3, 4), "test-clean": (6, 6)}

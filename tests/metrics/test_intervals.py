@@ -167,14 +167,23 @@ def test_seeds_are_drawn_too() -> None:
         assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.026)
 
 
-def test_seeds_of_a_pair_are_drawn_apart_or_not_at_all() -> None:
+def test_seeds_of_a_pair_are_drawn_apart_together_or_not_at_all() -> None:
     one, other = with_seeds([0.5, 0.9]), with_seeds([0.5, 0.9])
     drawn = bootstrap_difference(one, other, classification_scores, replicates=500)["wa"]
     assert drawn.variance() == pytest.approx(2 * np.var([0.5, 0.9], ddof=1) / 2, rel=0.2)
-    kept = bootstrap_difference(
-        one, other, classification_scores, replicates=500, over_seeds=False
+    for same in ("together", "kept"):
+        alike = bootstrap_difference(one, other, classification_scores, replicates=500, seeds=same)[
+            "wa"
+        ]
+        assert alike.variance() == pytest.approx(0)
+    better = bootstrap_difference(
+        with_seeds([0.5, 0.9]),
+        with_seeds([0.4, 0.4]),
+        classification_scores,
+        replicates=500,
+        seeds="together",
     )["wa"]
-    assert kept.variance() == pytest.approx(0)
+    assert better.variance() == pytest.approx(np.var([0.5, 0.9], ddof=1) / 2, rel=0.2)
 
 
 def test_other_clusters_cannot_be_paired() -> None:

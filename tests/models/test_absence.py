@@ -9,7 +9,8 @@ from transformers import AutoModel
 
 from crosstone.models import FAMILIES, HeadSpec
 from crosstone.models.base import CrossModalModel
-from crosstone.models.task import build_task, load_backbone, load_task
+from crosstone.models.checkpoint import load_backbone, load_task
+from crosstone.models.task import build_task
 from crosstone.models.towers import audio_tower, from_encoders, text_tower
 from crosstone.nn.absence import AbsentTokens
 from crosstone.sequence import Sequence

@@ -21,8 +21,9 @@ from transformers import (
 from crosstone.data.text import load_tokenizer, tokenise
 from crosstone.errors import CrosstoneError
 from crosstone.models import CMAConfig, CMAModel, HeadSpec
+from crosstone.models.checkpoint import load_task
 from crosstone.models.cma import PRESETS, CrossModalAttention
-from crosstone.models.task import build_task, load_task
+from crosstone.models.task import build_task
 from crosstone.models.towers import audio_tower, from_encoders, max_tokens, text_tower
 from crosstone.nn.masking import LEARNED, Corruption
 from crosstone.nn.pooling import statistics_pool

@@ -20,8 +20,9 @@ from crosstone.models import (
     TaskConfig,
     TaskModel,
 )
+from crosstone.models.checkpoint import load_backbone, load_task
 from crosstone.models.ctal import PRESETS, PUBLISHED
-from crosstone.models.task import build_task, load_backbone, load_task
+from crosstone.models.task import build_task
 from crosstone.nn.masking import LEARNED, Corruption
 from crosstone.nn.mel import MelConfig
 from crosstone.nn.transformer import TransformerBlock

@@ -18,8 +18,9 @@ from crosstone.models import (
     TaskModel,
 )
 from crosstone.models.builtin import BUILTIN_AUDIO
+from crosstone.models.checkpoint import load_task
 from crosstone.models.jbls import PRESETS
-from crosstone.models.task import build_task, load_task
+from crosstone.models.task import build_task
 from crosstone.nn.masking import LEARNED, Corruption
 from crosstone.nn.speechbert import speech_roberta
 

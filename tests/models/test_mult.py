@@ -13,9 +13,10 @@ from torch import Tensor
 from transformers import AutoModel
 
 from crosstone.models import HeadSpec, TaskModel
+from crosstone.models.checkpoint import load_task
 from crosstone.models.convert import convert
 from crosstone.models.mult import PRESETS, MulTConfig, MulTModel
-from crosstone.models.task import build_task, load_task
+from crosstone.models.task import build_task
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mult"
 CASES = json.loads((GOLDEN / "description.json").read_text())

@@ -19,13 +19,14 @@ from crosstone.models import (
     TaskConfig,
     TaskModel,
 )
+from crosstone.models.checkpoint import load_backbone, load_task
 from crosstone.models.streams import (
     SingleStreamConfig,
     SingleStreamModel,
     TwoStreamConfig,
     TwoStreamModel,
 )
-from crosstone.models.task import build_task, load_backbone, load_task
+from crosstone.models.task import build_task
 from crosstone.nn.masking import LEARNED, Corruption
 from crosstone.nn.mel import MelConfig
 

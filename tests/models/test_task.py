@@ -11,7 +11,8 @@ from transformers import AutoModel, RobertaModel
 
 from crosstone.errors import CheckpointError
 from crosstone.models import BaselineConfig, BaselineModel, CMTModel, HeadSpec, TaskModel
-from crosstone.models.task import build_task, load_backbone, load_task
+from crosstone.models.checkpoint import load_backbone, load_task
+from crosstone.models.task import build_task
 from crosstone.nn.masking import LEARNED, Corruption
 
 Inputs = dict[str, torch.Tensor]

@@ -17,8 +17,8 @@ from crosstone.data.corpus import Corpus
 from crosstone.data.text import load_tokenizer, train_tokenizer
 from crosstone.errors import CheckpointError, ConfigError, CrosstoneError
 from crosstone.models import CMTModel, JBLSModel
+from crosstone.models.checkpoint import load_task
 from crosstone.models.convert import convert
-from crosstone.models.task import load_task
 from crosstone.models.towers import audio_tower, from_encoders, text_tower
 from crosstone.runs import imports
 from crosstone.runs.assembly import assemble

@@ -12,7 +12,7 @@ from crosstone.data.batch import Item
 from crosstone.data.corpus import Corpus
 from crosstone.data.text import tokenise
 from crosstone.inference import Predictor
-from crosstone.models.task import load_task
+from crosstone.models.checkpoint import load_task
 from crosstone.runs.evaluate import evaluate
 from crosstone.runs.recipe import load_recipe
 from crosstone.runs.runset import run

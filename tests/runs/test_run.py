@@ -8,7 +8,8 @@ import pytest
 
 from crosstone.data.corpus import Corpus
 from crosstone.models import JBLSConfig, JBLSModel
-from crosstone.models.task import build_task, read_task_config
+from crosstone.models.checkpoint import read_task_config
+from crosstone.models.task import build_task
 from crosstone.nn.speechbert import tiny_speechbert
 from crosstone.runs.items import items_for
 from crosstone.runs.recipe import load_recipe

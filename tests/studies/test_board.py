@@ -1,13 +1,15 @@
 """The claim board, on answers that can be counted by hand."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from crosstone.reports.comparison import System, read_systems
-from crosstone.studies.board import SMALLEST, Entry, try_claims
-from crosstone.studies.study import Claim
+from crosstone.studies.board import Entry, try_claims
+from crosstone.studies.study import POINT, Claim, Study
+from crosstone.studies.study import System as Training
 
 MakeArm = Callable[..., Path]
 FEW = (12, 10, 11, 9, 12, 10, 11, 9, 12, 10, 11, 9)
@@ -32,7 +34,9 @@ def claim(first: str, *over: str, **more: object) -> Claim:
 
 
 def tried(claims: Sequence[Claim], systems: dict[str, System]) -> tuple[Entry, ...]:
-    return try_claims(claims, systems, {"CTAL": "no recipe trains it here"})
+    trained = tuple(Training(name=name, family=name) for name in (*systems, "CTAL"))
+    study = Study(name="s", shows="", source="ours", systems=trained, claims=tuple(claims))
+    return try_claims(study, systems, {"CTAL": "no recipe trains it here"})
 
 
 def test_a_claim_holds_where_every_speaker_gains(make_arm: MakeArm) -> None:
@@ -52,14 +56,14 @@ def test_what_spreads_around_nothing_is_not_decided(make_arm: MakeArm) -> None:
     systems = systems_of(make_arm("odd", ODD), make_arm("few", FEW))
     (entry,) = tried([claim("odd", "few")], systems)
     effect = entry.tried[0].effect
-    assert effect.low < 0 < SMALLEST < effect.high
+    assert effect.low < 0 < POINT < effect.high
     assert entry.outcome == "not decided"
 
 
 def test_an_effect_below_a_point_is_no_gain(make_arm: MakeArm) -> None:
     same = systems_of(make_arm("one", FEW), make_arm("other", FEW))
     (entry,) = tried([claim("one", "other")], same)
-    assert entry.tried[0].effect.high < SMALLEST
+    assert entry.tried[0].effect.high < POINT
     assert entry.outcome == "did not hold"
 
 
@@ -171,3 +175,54 @@ def test_one_cluster_has_no_interval(make_arm: MakeArm) -> None:
     assert unit == {"more": "item", "few": "item"}
     (entry,) = tried([claim("more", "few")], systems)
     assert entry.tried[0].by == "item"
+
+
+def of_seeds(make_arm: MakeArm, name: str, right: Sequence[int]) -> Path:
+    """A run set whose second seed gets two more of the twenty right, and whose third four."""
+    folders = [
+        make_arm(name, [n + 2 * seed for n in right], folder=f"{name}-{seed}", seeds=(seed,))
+        for seed in range(3)
+    ]
+    whole = make_arm(name, right)
+    lines = [(folder / "predictions.jsonl").read_text() for folder in folders]
+    (whole / "predictions.jsonl").write_text("\n".join(lines))
+    return whole
+
+
+def test_rules_that_read_one_training_share_its_seeds(make_arm: MakeArm) -> None:
+    """Both are better by as much in every seed, however the seeds differ."""
+    more, few = (of_seeds(make_arm, name, right) for name, right in (("more", MORE), ("few", FEW)))
+    systems = systems_of(more, few)
+    read = [Training(name=name, rule=rule) for name, rule in (("more", "last"), ("few", "nested"))]
+    apart = [replace(read[0], family="mult"), read[1]]
+    widths = []
+    for trained in (read, apart):
+        assert trained[0].shares_training(trained[1]) == (trained is read)
+        study = Study(
+            name="s",
+            shows="",
+            source="ours",
+            systems=tuple(trained),
+            claims=(claim("more", "few"),),
+        )
+        (entry,) = try_claims(study, systems, {})
+        widths.append(entry.tried[0].effect.high - entry.tried[0].effect.low)
+    assert widths[0] < widths[1]
+
+
+@pytest.mark.parametrize(
+    ("printed", "by", "smallest"),
+    [
+        ("", 0.0, 0.01),
+        ("the figure prints no numbers", 0.0, 0.01),
+        ("UA .711 and .709 → .728", 0.0, 0.01),
+        ("MAE .501 → .500", 0.0, 0.001),
+        ("Acc7 .554 → .554, Acc2 .870 → .879, MAE .496 → .493", 0.0, 0.003),
+        ("MAE .501 → .500", 0.035, 0.035),
+        ("MAE .501 → .500", -0.01, -0.01),
+    ],
+)
+def test_a_gain_is_a_point_or_what_the_paper_prints(
+    printed: str, by: float, smallest: float
+) -> None:
+    assert claim("a", "b", theirs=printed, by=by).smallest == pytest.approx(smallest)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from crosstone.data.batch import Item, collate
 from crosstone.errors import CrosstoneError
-from crosstone.models.task import HeadSpec, TaskModel
+from crosstone.models.headspec import HeadSpec
+from crosstone.models.task import TaskModel
 
 Scale = Literal["log-odds", "probability"]
 Floats = NDArray[np.float64]

@@ -14,7 +14,8 @@ from crosstone.models.convert.imported import Companions, HeadOptions, Imported
 from crosstone.models.convert.reading import ForeignFile, state_in
 from crosstone.models.convert.table import Renamed, Table, num_layers, rename
 from crosstone.models.ctal import CTALConfig, CTALModel
-from crosstone.models.task import HeadSpec, build_task
+from crosstone.models.headspec import HeadSpec
+from crosstone.models.task import build_task
 
 _TEXT = r"(?:semantic_model\.roberta|semantic_model|roberta)\."
 _AUDIO = r"(?:acoustic_model\.acoustic|acoustic_model|acoustic)\."

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from crosstone.errors import ConfigError
-from crosstone.models.task import HeadSpec
+from crosstone.models.headspec import HeadSpec
 
 HeadKind = Literal["classification", "one_vs_rest", "regression", "speakers"]
 

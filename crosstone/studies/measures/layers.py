@@ -9,7 +9,7 @@ import numpy as np
 
 from crosstone.errors import CheckpointError
 from crosstone.files import write_text
-from crosstone.models.task import load_task
+from crosstone.models.checkpoint import load_task
 from crosstone.nn.pooling import LayerPooler
 from crosstone.reports.page import Cell, Table, TableRow
 from crosstone.reports.wording import number

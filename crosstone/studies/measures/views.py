@@ -13,7 +13,8 @@ from crosstone.data.batch import Items, collate
 from crosstone.data.text import load_tokenizer
 from crosstone.errors import ConfigError
 from crosstone.files import write_text
-from crosstone.models.task import TaskModel, load_task
+from crosstone.models.checkpoint import load_task
+from crosstone.models.task import TaskModel
 from crosstone.protocols import plan_folds
 from crosstone.reports.page import Cell, Table, TableRow
 from crosstone.reports.wording import number

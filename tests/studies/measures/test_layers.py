@@ -11,7 +11,8 @@ import torch
 
 from crosstone.errors import CheckpointError
 from crosstone.models import CMTModel
-from crosstone.models.task import HeadSpec, TaskModel, build_task
+from crosstone.models.headspec import HeadSpec
+from crosstone.models.task import TaskModel, build_task
 from crosstone.reports.page import Table
 from crosstone.runs.recipe import load_recipe
 from crosstone.studies.measures.layers import layer_weights, show_layers

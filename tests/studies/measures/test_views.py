@@ -10,7 +10,7 @@ import torch
 from crosstone.data.batch import collate
 from crosstone.data.text import load_tokenizer
 from crosstone.errors import ConfigError
-from crosstone.models.task import load_task
+from crosstone.models.checkpoint import load_task
 from crosstone.protocols import plan_folds
 from crosstone.reports.page import Table
 from crosstone.runs.corpora import open_corpus
