@@ -5,7 +5,6 @@ Arrays in, arrays out: running an encoder over a corpus is the work of runs.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors.numpy import save_file
 from sklearn.cluster import MiniBatchKMeans
 
 from crosstone.errors import CheckpointError, CorpusError
+from crosstone.files import whole
 
 Array = NDArray[np.float32]
 
@@ -168,10 +168,9 @@ class Codes:
     def save(self, path: Path, *, corpus: str, codebook: str) -> None:
         """Write the codes with the hashes of the corpus and the codebook that they belong to."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         metadata = {"corpus": corpus, "codebook": codebook, "stride": str(self.stride)}
-        save_file({"codes": self._codes, "offsets": self._offsets}, temporary, metadata)
-        temporary.replace(path)
+        with whole(path) as temporary:
+            save_file({"codes": self._codes, "offsets": self._offsets}, temporary, metadata)
 
     @classmethod
     def load(cls, path: Path, *, corpus: str, codebook: str) -> "Codes | None":

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import zipfile
 from array import array
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstone.data.utterance import Utterance
+from crosstone.files import whole
 
 VERSION = 1
 DIGEST_BYTES = 16
@@ -109,26 +109,20 @@ class IndexBuilder:
 
 def save_index(path: Path, index: Index, stamp: Stamp) -> None:
     """Keep the index at path, where the disk takes it: it is a cache, built again where absent."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     names = json.dumps(index.names).encode("ascii")
     columns: dict[str, Any] = {f"{name}_codes": index.codes[name] for name in NAMED}
-    with suppress(OSError):
-        try:
-            with temporary.open("wb") as file:
-                np.savez(
-                    file,
-                    stamp=np.array([VERSION, *stamp], np.int64),
-                    offsets=index.offsets,
-                    durations=index.durations,
-                    ids=index.ids.packed,
-                    id_offsets=index.ids.offsets,
-                    digests=index.digests,
-                    names=np.frombuffer(names, np.uint8),
-                    **columns,
-                )
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with suppress(OSError), whole(path) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            stamp=np.array([VERSION, *stamp], np.int64),
+            offsets=index.offsets,
+            durations=index.durations,
+            ids=index.ids.packed,
+            id_offsets=index.ids.offsets,
+            digests=index.digests,
+            names=np.frombuffer(names, np.uint8),
+            **columns,
+        )
 
 
 def load_index(path: Path, stamp: Stamp) -> Index | None:

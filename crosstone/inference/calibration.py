@@ -1,7 +1,6 @@
 """How certain a model's answers are, as its folder carries it, and what may be promised of them."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstone.errors import CheckpointError, CrosstoneError
+from crosstone.files import write_text
 from crosstone.metrics.conformal import (
     abstention_threshold,
     conformal_quantile,
@@ -78,9 +78,7 @@ class Calibration:
     def write(self, folder: Path) -> Path:
         """Its file in a model folder, whole or not at all."""
         path = folder / CALIBRATION
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(self._document(), indent=1), encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, json.dumps(self._document(), indent=1))
         return path
 
     @classmethod

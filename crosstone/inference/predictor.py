@@ -15,6 +15,7 @@ from crosstone.data.batch import Batch, Item, Items, collate
 from crosstone.data.item_view import ItemView
 from crosstone.data.text import load_tokenizer, shortened, tokenise
 from crosstone.errors import CrosstoneError
+from crosstone.inference.acceptance import refuse_unmet
 from crosstone.inference.calibration import Calibration, Promises
 from crosstone.inference.hub import fetched
 from crosstone.inference.placement import Precision, device_of, halve
@@ -308,25 +309,8 @@ class Predictor:
     def accept(self, *, has_audio: bool, has_text: bool) -> None:
         """Raise CrosstoneError for a combination of modalities that training never showed."""
         given = kind_of(has_audio, has_text)
-        heard = self.model.config.heard or []
-        if given in heard:
-            self.promises.check(given)
-            return
-        name = self.name or "model"
-        if not heard:
-            raise CrosstoneError(
-                f"{name}: expected a trained model, found one that has met no utterance yet; "
-                "fine-tune it first (crosstone finetune)"
-            )
-        found = f"{name}: expected {' or '.join(heard)}, found {given or 'nothing it can use'}"
-        if not given:
-            least = [kind for kind in heard if not any(_within(k, kind) for k in heard)]
-            raise CrosstoneError(f"{found}; add {' or '.join(map(_named, least))}")
-        missing = _named("text" if given == "audio" else "audio")
-        raise CrosstoneError(
-            f"{found}: never trained without the rest, so its answer would mean nothing; add "
-            f"{missing} or fine-tune one for {given}"
-        )
+        refuse_unmet(given, self.model.config.heard or [], self.name or "model")
+        self.promises.check(given)
 
     @torch.inference_mode()
     def answers(self, items: Sequence[Item]) -> Iterator[Prediction]:
@@ -354,14 +338,3 @@ class Predictor:
                 batch.ids, kinds, answers_of(logits, self.spec), strict=True
             )
         ]
-
-
-def _named(kind: str) -> str:
-    """What a kind of utterance brings, in words."""
-    names = {"audio": "a recording", "text": "a transcript (--text)"}
-    return " and ".join(names[part] for part in kind.split("+"))
-
-
-def _within(kind: str, other: str) -> bool:
-    """Whether a kind of utterance is a true part of another."""
-    return set(kind.split("+")) < set(other.split("+"))

@@ -1,11 +1,11 @@
 """Run sets in, one page out: what was found, how sure it is, and how it was measured."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crosstone.files import write_text
 from crosstone.reports import evidence, results
 from crosstone.reports.certainty import certainty
 from crosstone.reports.comparison import Comparison, comparisons, read_systems
@@ -100,16 +100,7 @@ def write_page(page: Page, out: Path) -> ReportFiles:
     figures.mkdir(parents=True, exist_ok=True)
     files = ReportFiles(out / "report.md", out / "report.html", figures)
     for drawing in page.drawings():
-        _replace(figures / f"{drawing.name}.svg", drawing.standalone())
-    _replace(files.markdown, page.markdown(figures.name))
-    _replace(files.html, page.html())
+        write_text(figures / f"{drawing.name}.svg", drawing.standalone())
+    write_text(files.markdown, page.markdown(figures.name))
+    write_text(files.html, page.html())
     return files
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """What the stages of a model, and those of its encoders, have seen."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from crosstone.data.corpora.lhotse.shards import Shar
 from crosstone.data.corpus import Corpus
+from crosstone.files import whole
 from crosstone.models.checkpoint import read_task_config
 from crosstone.models.task import TaskConfig
 from crosstone.models.towers import encoder_folder
@@ -183,12 +183,11 @@ def _stages(config: TaskConfig, folder: Path) -> list[Stage]:
 
 def write_seen(folder: Path, stages: Sequence[Stage]) -> None:
     """The fingerprints of a model's stages into its folder; the facts stand in its config."""
-    temporary = folder / f".{SEEN}.{os.getpid()}.tmp"
     arrays: dict[str, NDArray[np.int64]] = {}
     for i, stage in enumerate(stages):
         arrays |= {str(i): stage.fingerprints, f"{i}.chose": stage.chose, f"{i}.words": stage.words}
-    save_file(arrays, temporary)
-    temporary.replace(folder / SEEN)
+    with whole(folder / SEEN) as temporary:
+        save_file(arrays, temporary)
 
 
 def encounters(

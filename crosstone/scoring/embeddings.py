@@ -1,6 +1,5 @@
 """What a verification run made of each utterance, and the score that needs more than trials."""
 
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstone.errors import CorpusError
+from crosstone.files import whole
 from crosstone.metrics import ge2e_eer
 
 EMBEDDINGS = "embeddings.npz"
@@ -32,13 +32,9 @@ class Embeddings:
 
     def write(self, folder: Path) -> Path:
         """Puts embeddings.npz into the folder, whole or not at all."""
-        path, temporary = folder / EMBEDDINGS, folder / f".{EMBEDDINGS}.{os.getpid()}.tmp"
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, ids=self.ids, speakers=self.speakers, vectors=self.vectors)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        path = folder / EMBEDDINGS
+        with whole(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, ids=self.ids, speakers=self.speakers, vectors=self.vectors)
         return path
 
 

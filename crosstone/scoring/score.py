@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstone.errors import CorpusError
+from crosstone.files import write_text
 from crosstone.metrics import (
     LOWER_IS_BETTER,
     MMSA_NAMES,
@@ -146,13 +146,8 @@ class Scores:
 
     def write(self, path: Path) -> Path:
         """Puts scores.json at `path`, whole or not at all."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         text = json.dumps(self.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        try:
-            temporary.write_text(text + "\n", encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_text(path, text + "\n")
         return path
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from crosstone.data.corpus import Corpus
 from crosstone.data.faults.examination import Examination
 from crosstone.data.faults.fault import Fault
+from crosstone.files import whole
 
 KEPT = "faults.json"
 DIGESTS = "sounds.npy"
@@ -29,9 +30,8 @@ def keep_examination(corpus: Corpus, max_seconds: float, found: Examination) -> 
         (DIGESTS, _array_bytes(found.digests)),
         (KEPT, json.dumps(kept).encode()),
     ):
-        temporary = corpus.folder / f".{name}.{os.getpid()}.tmp"
-        temporary.write_bytes(content)
-        temporary.replace(corpus.folder / name)
+        with whole(corpus.folder / name) as temporary:
+            temporary.write_bytes(content)
 
 
 def kept_examination(

@@ -14,6 +14,7 @@ from crosstone.data.audio import Header, read_header
 from crosstone.data.corpus import Corpus
 from crosstone.data.utterance import Utterance, to_record
 from crosstone.errors import AudioError, CorpusError
+from crosstone.files import whole
 
 NUM_SHOWN = 20
 
@@ -43,26 +44,21 @@ def write_cuts(
     headers = _headers(corpus, workers)
     left_out: Counter[str] = Counter()
     num_cuts = 0
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as raw:
-            zipped = path.name.endswith(".gz")
-            file = gzip.GzipFile(path.stem, "wb", fileobj=raw, mtime=0) if zipped else raw
-            with file:
-                for row, utterance in enumerate(corpus):
-                    if utterance.audio is None:
-                        left_out["utterances without audio"] += 1
-                    else:
-                        cut = _cut(corpus, utterance, headers[utterance.audio])
-                        line = json.dumps(cut, ensure_ascii=False, allow_nan=False)
-                        file.write(line.encode() + b"\n")
-                        num_cuts += 1
-                    if progress is not None:
-                        progress(row + 1, len(corpus))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as temporary, temporary.open("wb") as raw:
+        zipped = path.name.endswith(".gz")
+        file = gzip.GzipFile(path.stem, "wb", fileobj=raw, mtime=0) if zipped else raw
+        with file:
+            for row, utterance in enumerate(corpus):
+                if utterance.audio is None:
+                    left_out["utterances without audio"] += 1
+                else:
+                    cut = _cut(corpus, utterance, headers[utterance.audio])
+                    line = json.dumps(cut, ensure_ascii=False, allow_nan=False)
+                    file.write(line.encode() + b"\n")
+                    num_cuts += 1
+                if progress is not None:
+                    progress(row + 1, len(corpus))
     return Exported(num_cuts, dict(left_out))
 
 
