@@ -102,6 +102,7 @@ KEYS = Study(
                 where="ours",
                 first=_heard("CMT", law, blur),
                 over=(_heard("shallow fusion", law, blur),),
+                theirs="UA .728 → .763 on IEMOCAP",
             )
             for law in LAWS
             for blur in BLURS
