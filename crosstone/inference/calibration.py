@@ -231,7 +231,9 @@ class Promises:
                 "interval (--coverage)"
             )
         found = {
-            kind: abstention_threshold(known.confidence, known.hits, accuracy, units=known.speakers)
+            kind: abstention_threshold(
+                known.confidence, known.hits, accuracy, units=_speakers(known)
+            )
             for kind, known in calibration.kinds.items()
         }
         held = {kind: threshold for kind, threshold in found.items() if threshold is not None}
@@ -264,7 +266,7 @@ def _counts(calibration: Calibration) -> str:
 def _highest(calibration: Calibration) -> str:
     """What accuracy can be promised, of each kind of which any can; "" where none can."""
     found = {
-        kind: highest_accuracy(known.confidence, known.hits, units=known.speakers)
+        kind: highest_accuracy(known.confidence, known.hits, units=_speakers(known))
         for kind, known in calibration.kinds.items()
     }
     most = [f"{accuracy:g} of {kind}" for kind, accuracy in found.items() if accuracy is not None]

@@ -148,8 +148,11 @@ def test_what_cannot_be_promised_is_refused(
     with pytest.raises(CrosstoneError, match=r"0.9 needs 9 speakers .* found 8 of audio; ask for"):
         Promises(dataclasses.replace(calibration, kinds={"audio": few}), coverage=0.9)
     unsaid = dataclasses.replace(few, speakers=np.empty(0, np.int64))
+    of_whom = dataclasses.replace(calibration, kinds={"audio": unsaid})
     with pytest.raises(CrosstoneError, match="found 1 of audio"):
-        Promises(dataclasses.replace(calibration, kinds={"audio": unsaid}), coverage=0.9)
+        Promises(of_whom, coverage=0.9)
+    with pytest.raises(CrosstoneError, match="at most 0.02 of audio can"):  # as of one item
+        Promises(of_whom, abstain=0.9)
     with pytest.raises(CrosstoneError, match="--abstain is for classes"):
         Promises(of_a_value(), abstain=0.9)
     with pytest.raises(CrosstoneError, match="expected utterances of audio, of which"):
