@@ -256,11 +256,17 @@ def _changing(change: Change) -> Callable[[nn.Module, Any, Any], Any]:
 
 @contextmanager
 def _open(model: TaskModel) -> Iterator[None]:
-    """Meanwhile gradients go to what enters, through frozen encoders too, and to no weight."""
+    """Meanwhile gradients go to what enters, through frozen encoders too, and to no weight.
+
+    cuDNN goes back through recurrent layers of training alone; without dropout these do the same.
+    """
     wanted = {name: p.requires_grad for name, p in model.named_parameters()}
     towers = (model.backbone.audio_encoder, model.backbone.text_encoder)
+    recurrent = [m for m in model.modules() if isinstance(m, nn.RNNBase) and not m.dropout]
     try:
         model.requires_grad_(False)
+        for module in recurrent:
+            module.train()
         with ExitStack() as stack:
             for tower in towers:
                 if tower is not None:
@@ -268,5 +274,7 @@ def _open(model: TaskModel) -> Iterator[None]:
             stack.enter_context(torch.enable_grad())
             yield
     finally:
+        for module in recurrent:
+            module.eval()
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(wanted[name])

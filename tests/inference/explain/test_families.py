@@ -18,7 +18,7 @@ WORDS = "so it was a good , bad day"
 TOKENIZER = train_tokenizer([WORDS] * 9, 300)
 
 
-def explained(name: str, *, audio: str = "", **fields: Any) -> Explanation:
+def predictor_of(name: str, *, audio: str = "", **fields: Any) -> Predictor:
     family = FAMILIES[name]
     torch.manual_seed(0)
     backbone = from_encoders(
@@ -29,9 +29,15 @@ def explained(name: str, *, audio: str = "", **fields: Any) -> Explanation:
     )
     heads = {"mood": HeadSpec(kind="classification", labels=("calm", "glad", "sad"))}
     model = build_task(backbone, heads, heard=["+".join(family.modalities)])
+    return Predictor(model, TOKENIZER if family.reads else None)
+
+
+def explained(name: str, **fields: Any) -> Explanation:
+    family, predictor = FAMILIES[name], predictor_of(name, **fields)
+    model = predictor.model
     wanted = [p.requires_grad for p in model.parameters()]
     samples = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
-    found = Predictor(model, TOKENIZER if family.reads else None).explain(
+    found = predictor.explain(
         samples if family.hears else None,
         sampling_rate=16_000,
         text=WORDS if family.reads else None,
@@ -92,3 +98,20 @@ def test_streams_that_look_as_a_whole_have_one_row_or_column() -> None:
 
 def test_families_without_such_weights_show_none() -> None:
     assert explained("shallow").attention == ()
+
+
+def test_gradients_pass_recurrent_layers_in_training_alone() -> None:
+    """As cuDNN asks; other devices go back in either mode, and nothing else leaves eval mode."""
+    predictor = predictor_of("cma")
+    modes: set[tuple[bool, str, bool]] = set()
+    for module in predictor.model.modules():
+        if not list(module.children()):
+            module.register_forward_pre_hook(
+                lambda m, _: modes.add((torch.is_grad_enabled(), type(m).__name__, m.training))
+            )
+    samples = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    settings = Settings(randomised=0, draws=1, steps=2)
+    predictor.explain(samples, sampling_rate=16_000, text="a good day", settings=settings)
+    assert {(grad, kind) for grad, kind, training in modes if training} == {(True, "LSTM")}
+    assert (True, "LSTM", False) not in modes
+    assert (False, "LSTM", False) in modes
