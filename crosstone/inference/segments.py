@@ -25,7 +25,7 @@ WINDOW_SECONDS = 5.0
 MAX_SECONDS = 15.0
 """Speech without a pause is cut after this at the latest."""
 REST_SECONDS = 0.5
-"""What is left at the end and shorter belongs to the last window."""
+"""What is left at the end and shorter belongs to the last window, where the model takes both."""
 
 
 class Segmenter(Protocol):
@@ -53,15 +53,27 @@ class Segment:
 
 
 class FixedWindows:
-    """Windows of one length, one every hop (seconds); CrosstoneError for such as hold nothing."""
+    """Windows of one length, one every hop, none longer than max_seconds (all in seconds).
 
-    def __init__(self, sampling_rate: int, *, window: float, hop: float) -> None:
+    Raises CrosstoneError for windows that are longer, or hold nothing.
+    """
+
+    def __init__(
+        self, sampling_rate: int, *, window: float, hop: float, max_seconds: float
+    ) -> None:
+        if window > max_seconds:
+            raise CrosstoneError(
+                f"--window: expected at most {max_seconds:g} s, which is what this model takes, "
+                f"found {window:g}"
+            )
         if not SHORTEST_SECONDS <= hop <= window:
             raise CrosstoneError(
                 f"--segments fixed: expected {SHORTEST_SECONDS:g} <= hop <= window, found hop "
                 f"{hop:g} and window {window:g} s; give longer ones"
             )
-        self._window, self._hop = round(window * sampling_rate), round(hop * sampling_rate)
+        self._most = int(max_seconds * sampling_rate)
+        self._window = min(round(window * sampling_rate), self._most)
+        self._hop = min(round(hop * sampling_rate), self._window)
         self._rest = round(REST_SECONDS * sampling_rate)
         self.since = self._total = 0
 
@@ -77,7 +89,7 @@ class FixedWindows:
         end = 0
         while end < self._total:
             end = min(self.since + self._window, self._total)
-            if self._total - end < self._rest:
+            if self._total - end < self._rest and self._total - self.since <= self._most:
                 end = self._total
             yield self.since, end
             self.since += self._hop
@@ -165,12 +177,7 @@ def segmenter_of(
         most = min(MAX_SECONDS, max_seconds - sum(pauses))
         return VoiceFinder(sampling_rate, max_seconds=most, pauses=pauses)
     if kind == "fixed":
-        if window > max_seconds:
-            raise CrosstoneError(
-                f"--window: expected at most {max_seconds:g} s, which is what this model takes, "
-                f"found {window:g}"
-            )
-        return FixedWindows(sampling_rate, window=window, hop=hop)
+        return FixedWindows(sampling_rate, window=window, hop=hop, max_seconds=max_seconds)
     if not cues:
         raise CrosstoneError(
             "--segments transcript: expected a .srt or .vtt beside the recording, found none; use "

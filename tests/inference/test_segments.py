@@ -19,8 +19,10 @@ from crosstone.inference.transcripts import Cue
 RATE = 16_000
 
 
-def windows(seconds: float, window: float, hop: float, block: int = 999) -> list[tuple[float, ...]]:
-    cutter = FixedWindows(1000, window=window, hop=hop)
+def windows(
+    seconds: float, window: float, hop: float, block: int = 999, most: float = 60
+) -> list[tuple[float, ...]]:
+    cutter = FixedWindows(1000, window=window, hop=hop, max_seconds=most)
     samples = np.zeros(round(1000 * seconds), np.float32)
     found = []
     for at in range(0, len(samples), block):
@@ -36,6 +38,13 @@ def test_windows_by_hand() -> None:
     assert windows(7, 4, 2) == [(0, 4), (2, 6), (4, 7)]
     for block in (1, 100_000):
         assert windows(9.7, 4, 2, block) == windows(9.7, 4, 2)
+
+
+def test_no_window_is_longer_than_the_model_takes() -> None:
+    assert windows(8.4, 4, 4, most=4.4) == [(0, 4), (4, 8.4)]
+    assert windows(8.4, 4, 4, most=4.3) == [(0, 4), (4, 8), (8, 8.4)]
+    assert windows(8.4, 4, 2, most=4) == [(0, 4), (2, 6), (4, 8), (6, 8.4)]
+    assert windows(4, 1.9996, 1.9996, most=1.9996) == [(0, 1.999), (1.999, 3.998), (3.998, 4)]
 
 
 def test_a_tape_forgets() -> None:
@@ -59,7 +68,7 @@ def ramp(path: Path, seconds: float, rate: int) -> Path:
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
 def test_segments_hold_what_lies_there(tmp_path: Path, rate: int) -> None:
     path = ramp(tmp_path / "a.wav", 34.0, rate)
-    cutter = FixedWindows(RATE, window=5, hop=5)
+    cutter = FixedWindows(RATE, window=5, hop=5, max_seconds=60)
     told: list[tuple[int, int]] = []
     found = list(
         cut_segments(
@@ -146,7 +155,7 @@ def test_nan_is_said_at_once(tmp_path: Path) -> None:
     samples = np.full(30 * RATE, 0.1, np.float32)
     samples[15 * RATE] = np.nan
     soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
-    cutter = FixedWindows(RATE, window=5, hop=5)
+    cutter = FixedWindows(RATE, window=5, hop=5, max_seconds=60)
     segments = cut_segments(tmp_path / "a.wav", cutter, sampling_rate=RATE)
     assert next(segments).end == 5.0
     with pytest.raises(AudioError, match=r"NaN or infinite samples after 10\.0 s"):
