@@ -2,13 +2,31 @@
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from crosstone.studies.plan import Plan
+
 LABELS = ("calm", "cross")
 MakeArm = Callable[..., Path]
+
+
+@pytest.fixture
+def confused() -> Callable[[Plan], list[tuple[str, str]]]:
+    """The pairs of a plan's systems that are trained alike without being one training."""
+
+    def found(plan: Plan) -> list[tuple[str, str]]:
+        return [
+            (one.name, other.name)
+            for one, other in combinations(plan.systems, 2)
+            if plan.trained[one.name][0].key == plan.trained[other.name][0].key
+            and not one.shares_training(other)
+        ]
+
+    return found
 
 
 @pytest.fixture

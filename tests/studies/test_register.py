@@ -1,5 +1,6 @@
 """Every study: its systems can be trained on twokey, and its claims compare what is comparable."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from crosstone.models import FAMILIES
 from crosstone.protocols.base import METRICS
 from crosstone.studies.grounds import Twokey
 from crosstone.studies.measures import MEASURE_VIEWS, MEASURES
-from crosstone.studies.plan import plan_study
+from crosstone.studies.plan import Plan, plan_study
 from crosstone.studies.register import STUDIES, named_study
 from crosstone.studies.steps import Trained
 
@@ -48,7 +49,9 @@ def test_claims_compare_what_is_asked_alike(name: str) -> None:
 
 @pytest.mark.parametrize("quick", [True, False])
 @pytest.mark.parametrize("name", list(STUDIES))
-def test_every_system_has_a_recipe_on_twokey(name: str, quick: bool) -> None:
+def test_every_system_has_a_recipe_on_twokey(
+    name: str, quick: bool, confused: Callable[[Plan], list[tuple[str, str]]]
+) -> None:
     plan = plan_study(STUDIES[name], Twokey(quick=quick), [0])
     trained = [step for step in plan.steps if isinstance(step, Trained)]
     for step in trained:
@@ -57,5 +60,7 @@ def test_every_system_has_a_recipe_on_twokey(name: str, quick: bool) -> None:
         family.model.config_class(**{**family.presets.get(model.preset or "", {}), **model.config})
     folders = [step.folder(Path()) for step in plan.steps]
     assert len(set(folders)) == len(folders)
+    if not quick:  # which gives all stages as many steps
+        assert not confused(plan)
     if name in list(STUDIES)[:11]:
         assert not plan.left_out

@@ -36,6 +36,8 @@ HUBERT = (
     "objectives.orthogonality=null",
 )
 """The encoders and the optimiser of CMT without CMT (Chu et al. 2022, table 1)."""
+UNTIED = ("objectives.orthogonality=null",)
+"""CMT's recipes are the whole scheme; a system of less asks for orthogonality by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,7 @@ _ONE_HEAD = (
 PAPER: Mapping[str, PaperFamily] = {
     "cmt": PaperFamily(
         finetune=_CMT,
+        over=UNTIED,
         pretrain="cmt-{size}-pretrain",
         adapt="cmt-{size}-adapt",
         codes=True,

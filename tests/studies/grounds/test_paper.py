@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from crosstone.errors import ConfigError
-from crosstone.studies.cmt import ABLATION
+from crosstone.studies.cmt import ABLATION, ALPHA, MAIN
 from crosstone.studies.grounds import Paper, ground_of
 from crosstone.studies.grounds.paper import PAPER
-from crosstone.studies.plan import plan_study
+from crosstone.studies.plan import Plan, plan_study
 from crosstone.studies.register import STUDIES
 from crosstone.studies.steps import Trained
 from crosstone.studies.study import Study, System
@@ -40,7 +40,11 @@ def paper(write_corpus: Callable[..., Path], tmp_path: Path) -> Callable[[str], 
 
 
 @pytest.mark.parametrize("name", LABELS)
-def test_every_step_of_every_study_has_a_recipe(name: str, paper: Callable[[str], Paper]) -> None:
+def test_every_step_of_every_study_has_a_recipe(
+    name: str,
+    paper: Callable[[str], Paper],
+    confused: Callable[[Plan], list[tuple[str, str]]],
+) -> None:
     ground, applies = paper(name), []
     for study in STUDIES.values():
         for quick in (False, True):
@@ -49,6 +53,7 @@ def test_every_step_of_every_study_has_a_recipe(name: str, paper: Callable[[str]
             except ConfigError:  # nothing of it can be trained here
                 continue
             assert all(s.described for s in plan.steps if isinstance(s, Trained))
+            assert quick or not confused(plan), study.name
             applies.append(study.name)
     expected = {"librispeech": "ctal-main"}.get(name, "cmt-ablation")
     assert applies.count(expected) == 2
@@ -89,6 +94,22 @@ def test_stages_are_filled_in(paper: Callable[[str], Paper]) -> None:
     fewer = plan_study(_one(share=0.5), paper("mosi"), [0]).trained["it"][0].described.protocol
     assert fewer is not None
     assert fewer.train_fraction == 0.5
+
+
+@pytest.mark.parametrize("name", ["iemocap", "mosei", "mosi"])
+def test_orthogonality_is_of_the_systems_that_name_it(
+    name: str, paper: Callable[[str], Paper]
+) -> None:
+    ground = paper(name)
+    weights: dict[str, float | None] = {}
+    for study in (ABLATION, ALPHA, MAIN):
+        for system, steps in plan_study(study, ground, [0]).trained.items():
+            asked = steps[0].described.objectives.orthogonality
+            weights[system.removesuffix(", sentiment")] = asked.alpha if asked else None
+    assert {weights[f"CMT {said}"] for said in ("w/o PT", "PT", "PT + layer pooler")} == {None}
+    assert weights["CMT PT + ortho"] == weights["CMT base"] == weights["CMT large"] == 10
+    assert [weights[f"α = {alpha}"] for alpha in (0, 1, 10, 100)] == [None, 1, 10, 100]
+    assert weights["CTAL"] == 1
 
 
 def test_what_is_not_trained_says_why(
