@@ -99,6 +99,9 @@ def calibrate(
         str | None,
         typer.Option(help="A named protocol, whose labels are merged and left out as it says."),
     ] = None,
+    head: Annotated[
+        str | None, typer.Option(help="Which head, where there are more; the folder holds one's.")
+    ] = None,
     method: Annotated[
         Literal["auto", "temperature", "vector"],
         typer.Option(help="Of classes; auto is the temperature. A value keeps its distances."),
@@ -123,6 +126,7 @@ def calibrate(
         made = calibrate_model(
             model,
             opened,
+            head=head,
             method=method,
             protocol=protocol,
             unit=unit,

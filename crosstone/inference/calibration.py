@@ -98,7 +98,7 @@ class Calibration:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(
                 f"{path}: expected what crosstone calibrate writes, found something else "
-                f"({error!r}); calibrate the model again"
+                f"({error!r}); calibrate the model again (--force)"
             ) from error
 
     def applied(self, kind: str, answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,9 +165,9 @@ class Promises:
     """What is promised of each answer: an accuracy where it answers at all, or a coverage.
 
     abstain: of the answers given, this share is right, and the others are "unsure". coverage: this
-    share of the intervals, or sets of labels, hold the truth, in the mean over speakers. Raises
-    CrosstoneError that says what is missing where a promise cannot be kept for any kind of
-    utterance.
+    share of the intervals, or sets of labels, hold the truth, in the mean over speakers. head: the
+    one that answers; another's calibration is left out. Raises CrosstoneError that says what is
+    missing where a promise cannot be kept for any kind of utterance.
     """
 
     def __init__(
@@ -177,7 +177,11 @@ class Promises:
         abstain: float | None = None,
         coverage: float | None = None,
         name: str = "",
+        head: str | None = None,
     ) -> None:
+        other = None
+        if calibration is not None and head not in (None, calibration.head):
+            calibration, other = None, calibration.head
         self.calibration, self.abstain, self.coverage = calibration, abstain, coverage
         self.name = name or "model"
         self.thresholds: dict[str, float] = {}
@@ -186,6 +190,12 @@ class Promises:
         """By kind of utterance, the strangeness that a true answer keeps."""
         if abstain is None and coverage is None:
             return
+        if other is not None:
+            raise CrosstoneError(
+                f"{self.name}: carries a calibration of '{other}' alone, found '{head}' asked; ask "
+                f"for that (--head {other}), or put one of '{head}' in its place (crosstone "
+                f"calibrate MODEL --corpus DIR --head {head} --force)"
+            )
         if calibration is None:
             raise CrosstoneError(
                 f"{self.name}: carries no calibration, so nothing can be promised of its answers; "

@@ -81,9 +81,9 @@ class Predictor:
             )
         self.head = head or answering[0]
         self.spec = model.specs[self.head]
-        if calibration is not None and calibration.head != self.head:
-            calibration = None
-        self.promises = Promises(calibration, abstain=abstain, coverage=coverage, name=name)
+        self.promises = Promises(
+            calibration, abstain=abstain, coverage=coverage, name=name, head=self.head
+        )
         self.max_seconds = min(60.0, model.backbone.max_seconds or 60.0)
         """Longest recording that is taken at once, in seconds."""
         if precision == "bf16":

@@ -24,6 +24,7 @@ def calibrate(
     model: Path,
     corpus: Corpus,
     *,
+    head: str | None = None,
     method: str = "auto",
     protocol: str | None = None,
     unit: str = "group",
@@ -34,23 +35,21 @@ def calibrate(
     """Calibrate a model on the labelled utterances of a corpus, and write that into its folder.
 
     Every kind of utterance that the model accepts is calibrated by itself, the others of an
-    utterance of both modalities taken away. protocol, device: as in `evaluate`. unit: what is kept
-    together where one part is judged by the others: group, speaker or utterance. Raises ConfigError
-    where labels of some of these utterances trained the model, or chose its epoch, and unless
-    `force` where it is calibrated already.
+    utterance of both modalities taken away. head: which of the model's, the first that answers if
+    none; the folder holds the calibration of one. protocol, device: as in `evaluate`. unit: what is
+    kept together where one part is judged by the others: group, speaker or utterance. Raises
+    ConfigError where labels of some of these utterances trained the model, or chose its epoch, and
+    unless `force` where a head is calibrated already.
     """
     folder = model_folder(model)
     bare = load_task(folder).to(device_of(device))  # as it is, whatever calibration it carries
     tokenizer = load_tokenizer(folder) if bare.backbone.text_encoder is not None else None
-    predictor = Predictor(bare, tokenizer, name=str(folder))
+    predictor = Predictor(bare, tokenizer, head=head, name=str(folder))
     labelled, target, _left_out = labelled_of(predictor, corpus, protocol, model)
     prints = fingerprints_of(labelled)
     _refuse_trained(folder, labelled, prints)
-    if not force and (folder / CALIBRATION).is_file():
-        raise ConfigError(
-            f"{folder / CALIBRATION}: expected none yet, found how certain the model is by an "
-            "earlier fit; --force replaces it"
-        )
+    if not force:
+        _refuse_calibrated(folder, target.name)
     items = items_for(predictor.model, predictor.tokenizer, labelled, targets=[target])
     found = answered(predictor.model, items, target, unit=unit, progress=progress)
     calibration = calibration_of(
@@ -63,6 +62,21 @@ def calibrate(
     )
     calibration.write(folder)
     return calibration
+
+
+def _refuse_calibrated(folder: Path, head: str) -> None:
+    """Raises ConfigError where the folder holds a calibration, of this head or another,
+    CheckpointError where that is damaged."""
+    earlier = Calibration.read(folder)
+    if earlier is None:
+        return
+    found = f"{folder / CALIBRATION}: expected none yet, found how certain the model is of"
+    if earlier.head == head:
+        raise ConfigError(f"{found} '{head}' by an earlier fit; --force replaces it")
+    raise ConfigError(
+        f"{found} '{earlier.head}', and a folder holds that of one head; --force puts that of "
+        f"'{head}' in its place, and leaves answers of '{earlier.head}' uncalibrated"
+    )
 
 
 def _refuse_trained(folder: Path, corpus: Corpus, prints: NDArray[np.int64]) -> None:

@@ -39,6 +39,9 @@ def test_a_model_is_calibrated_and_keeps_what_it_promises(
         utterances=list(corpus),
     )
     options = ("--corpus", tmp_path / "aside", "--unit", "speaker", "--method", "vector")
+    done = crosstone("calibrate", model, *options, "--head", "mood")
+    assert done.code == 2
+    assert "expected a head mood, found " in done.err
     done = crosstone("calibrate", model, *options)
     assert done.code == 0, done.err
     assert "vector, fitted on aside" in done.out

@@ -49,12 +49,14 @@ def of_a_value() -> Calibration:
     return Calibration(kinds={"audio": known}, **fields)
 
 
-def save_model(configs: dict[str, object], folder: Path, head: str, kind: str) -> None:
+def save_model(
+    configs: dict[str, object], folder: Path, head: str, kind: str, **others: HeadSpec
+) -> None:
     torch.manual_seed(0)
     backbone = BaselineModel(BaselineConfig(audio_config=configs["audio_config"]))
     labels = LABELS if kind == "classification" else ()
     spec = HeadSpec(kind=kind, labels=labels)  # type: ignore[arg-type]
-    model = build_task(backbone, {head: spec}, heard=["audio"])
+    model = build_task(backbone, {head: spec, **others}, heard=["audio"])
     model.heads[head].weight.data.zero_()
     model.heads[head].bias.data = torch.tensor([2.0, 0.0][: model.heads[head].out_features])
     model.save_pretrained(folder)
@@ -151,10 +153,26 @@ def test_what_cannot_be_promised_is_refused(
     of_whom = dataclasses.replace(calibration, kinds={"audio": unsaid})
     with pytest.raises(CrosstoneError, match="found 1 of audio"):
         Promises(of_whom, coverage=0.9)
-    with pytest.raises(CrosstoneError, match="at most 0.02 of audio can"):  # as of one item
+    with pytest.raises(CrosstoneError, match=r"at most 0\.02 of audio can;"):  # as of one item
         Promises(of_whom, abstain=0.9)
     with pytest.raises(CrosstoneError, match="--abstain is for classes"):
         Promises(of_a_value(), abstain=0.9)
     with pytest.raises(CrosstoneError, match="expected utterances of audio, of which"):
         Promises(calibration, abstain=0.9).check("text")
     Promises(calibration).check("text")  # nothing is asked, so nothing is refused
+
+
+def test_a_calibration_of_another_head_is_named(
+    tiny_configs: dict[str, object], tmp_path: Path
+) -> None:
+    score = HeadSpec(kind="regression")
+    save_model(tiny_configs, tmp_path, "emotion", "classification", score=score)
+    of_classes().write(tmp_path)
+    with pytest.raises(CrosstoneError, match=r"of 'emotion' alone, found 'score' asked; ask") as no:
+        Predictor.load(tmp_path, head="score", coverage=0.8)
+    assert "(--head emotion)" in str(no.value)
+    assert "crosstone calibrate MODEL --corpus DIR --head score --force" in str(no.value)
+    assert Predictor.load(tmp_path, head="emotion", coverage=0.8).promises.bounds
+    plain = Predictor.load(tmp_path, head="score")  # nothing is asked, so nothing is refused
+    assert plain.promises.calibration is None
+    assert "value" in ask(plain)

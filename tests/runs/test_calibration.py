@@ -10,11 +10,13 @@ import pytest
 
 from crosstone.data.batch import Target
 from crosstone.data.corpus import Corpus
-from crosstone.errors import ConfigError, CrosstoneError
+from crosstone.errors import CheckpointError, ConfigError, CrosstoneError
 from crosstone.inference import Predictor
 from crosstone.inference.calibration import CALIBRATION, Calibration
 from crosstone.inference.prediction import Prediction
 from crosstone.metrics.scaling import Method, fit_scaling
+from crosstone.models import BaselineConfig, BaselineModel, HeadSpec
+from crosstone.models.task import build_task
 from crosstone.runs.calibrate import calibrate
 from crosstone.runs.calibration import Answered, calibration_of, units_of
 from crosstone.runs.card import write_card
@@ -119,9 +121,11 @@ def test_the_verb_refuses_what_trained_and_evaluations_say_what_was_fitted_on(
     with pytest.raises(ConfigError, match=r"labels of \d+ of 24 utterances of noise trained it"):
         calibrate(model, Corpus.open(folder))
     (model / "model" / CALIBRATION).write_text("{}")  # a damaged one is replaced
-    with pytest.raises(ConfigError, match=r"expected none yet, .* --force replaces it"):
+    with pytest.raises(CheckpointError, match=r"calibrate the model again \(--force\)"):
         calibrate(model, Corpus.open(other))
     calibration = calibrate(model, Corpus.open(other), method="vector", force=True)
+    with pytest.raises(ConfigError, match=r"is of 'emotion' by an earlier fit; --force replaces"):
+        calibrate(model, Corpus.open(other))
     assert set(calibration.kinds) == {"audio"}
     assert len(calibration.kinds["audio"].confidence) == 40
     evaluate(model, Corpus.open(other), tmp_path / "same")
@@ -131,6 +135,26 @@ def test_the_verb_refuses_what_trained_and_evaluations_say_what_was_fitted_on(
     evaluate(model, Corpus.open(folder), tmp_path / "else")
     facts = json.loads((tmp_path / "else" / "run.json").read_text())
     assert not any("calibrated on" in note for note in facts["protocol"]["notes"])
+
+
+def test_each_head_is_calibrated_by_its_name_and_one_takes_anothers_place(
+    noise_corpus: Callable[..., Path], tiny_configs: dict[str, Any], tmp_path: Path
+) -> None:
+    corpus, model = Corpus.open(noise_corpus(40)), tmp_path / "mine"
+    backbone = BaselineModel(BaselineConfig(audio_config=tiny_configs["audio_config"]))
+    mood = HeadSpec(kind="classification", labels=("sad", "glad"))
+    heads = {"emotion": mood, "score": HeadSpec(kind="regression")}
+    build_task(backbone, heads, heard=["audio"]).save_pretrained(model)
+    assert calibrate(model, corpus).head == "emotion"
+    with pytest.raises(ConfigError, match=r"of one head; --force puts that of 'score' in its plac"):
+        calibrate(model, corpus, head="score")
+    made = calibrate(model, corpus, head="score", force=True)
+    assert (made.head, made.method) == ("score", "residuals")
+    assert Predictor.load(model, head="score", coverage=0.7).promises.bounds
+    with pytest.raises(CrosstoneError, match=r"carries a calibration of 'score' alone"):
+        Predictor.load(model, abstain=0.9)
+    with pytest.raises(CrosstoneError, match="expected a head mood, found emotion, score"):
+        calibrate(model, corpus, head="mood")
 
 
 @pytest.mark.parametrize("method", ["temperature", "vector"])
