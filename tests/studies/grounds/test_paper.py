@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from crosstone.errors import ConfigError
+from crosstone.runs.recipe import load_recipe
 from crosstone.studies.cmt import ABLATION, ALPHA, MAIN
 from crosstone.studies.grounds import Paper, ground_of
 from crosstone.studies.grounds.paper import PAPER
+from crosstone.studies.jbls import MAIN as JBLS
 from crosstone.studies.plan import Plan, plan_study
 from crosstone.studies.register import STUDIES
 from crosstone.studies.steps import Trained
@@ -110,6 +112,16 @@ def test_orthogonality_is_of_the_systems_that_name_it(
     assert weights["CMT PT + ortho"] == weights["CMT base"] == weights["CMT large"] == 10
     assert [weights[f"α = {alpha}"] for alpha in (0, 1, 10, 100)] == [None, 1, 10, 100]
     assert weights["CTAL"] == 1
+
+
+@pytest.mark.parametrize("family", ["jbls-shallow", "mult"])
+def test_two_way_heads_weigh_as_in_their_recipe(family: str, paper: Callable[[str], Paper]) -> None:
+    trained = plan_study(JBLS, paper("iemocap"), [0]).trained
+    name = {"jbls-shallow": "JBLS", "mult": "MulT"}[family]
+    heads, one = (trained[n][0].described.objectives for n in (f"{name}, two-way heads", name))
+    assert heads == load_recipe(f"{family}-iemocap-heads").objectives
+    assert one.supervised is not None
+    assert (one.supervised.criterion, one.supervised.weight) == ("auto", 1.0)
 
 
 def test_what_is_not_trained_says_why(
