@@ -98,7 +98,8 @@ def go_on(path: Path, form: Format, *, is_timeline: bool) -> set[str]:
     """The ids that a file of answers has whole; what follows them is cut off.
 
     A line that broke off goes, and so does a timeline without its last segment. Raises
-    CrosstoneError for a form that cannot be gone on with and for a file of another form.
+    CrosstoneError, and cuts nothing, for a form that cannot be gone on with, for a file of another
+    form, and for timelines where answers are none, or the other way round.
     """
     if form in OF_ONE_RECORDING:
         raise CrosstoneError(f"--resume: expected --format jsonl or csv, found {form}")
@@ -112,15 +113,28 @@ def go_on(path: Path, form: Format, *, is_timeline: bool) -> set[str]:
             at += len(line)
             if form == "csv" and number == 1:
                 columns = next(csv.reader([line.decode("utf-8-sig", "replace")]))
+                begin, end = len(_PREDICTION), len(_PREDICTION + _TIMELINE)
+                _accept_kind(path, tuple(columns[begin:end]) == _TIMELINE, is_timeline)
                 whole = at
                 continue
             answer = _answer(path, number, line, form, columns)
+            if form == "jsonl":
+                _accept_kind(path, "segment" in answer, is_timeline)
             if not is_timeline or str(answer.get("last")).lower() == "true":
                 done.add(str(answer["id"]))
                 whole = at
     with path.open("rb+") as file:
         file.truncate(whole)
     return done
+
+
+def _accept_kind(path: Path, has_timelines: bool, is_timeline: bool) -> None:
+    if has_timelines != is_timeline:
+        kinds = ("one answer for each recording", "timelines")
+        raise CrosstoneError(
+            f"{path}: expected {kinds[is_timeline]}, found {kinds[has_timelines]}; go on "
+            f"{'without' if is_timeline else 'with'} --segments, or choose another --out"
+        )
 
 
 def _answer(

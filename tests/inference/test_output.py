@@ -75,9 +75,30 @@ def test_a_timeline_without_its_end_is_answered_again(tmp_path: Path, form: str)
     path = tmp_path / "out"
     lines = [{**FIRST, "segment": 0}, {**FIRST, "segment": 1, "last": True}]
     whole = written(form, *lines, is_timeline=True)
-    path.write_text(written(form, *lines, {**FIRST, "id": "b"}, is_timeline=True), newline="")
+    other = {**FIRST, "id": "b", "segment": 0}
+    path.write_text(written(form, *lines, other, is_timeline=True), newline="")
     assert go_on(path, form, is_timeline=True) == {"a.wav"}  # type: ignore[arg-type]
     assert path.read_text() == whole
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize(
+    "is_timeline,said",
+    [
+        (False, "expected timelines, found one answer for each recording; go on without --segm"),
+        (True, "expected one answer for each recording, found timelines; go on with --segments"),
+    ],
+)
+def test_timelines_and_answers_do_not_mix(
+    tmp_path: Path, form: str, is_timeline: bool, said: str
+) -> None:
+    path = tmp_path / "out"
+    answer = {**FIRST, "segment": 0, "last": True} if is_timeline else FIRST
+    content = written(form, answer, is_timeline=is_timeline)
+    path.write_text(content, newline="")
+    with pytest.raises(CrosstoneError, match=said):
+        go_on(path, form, is_timeline=not is_timeline)  # type: ignore[arg-type]
+    assert path.read_text() == content
 
 
 @pytest.mark.parametrize(
