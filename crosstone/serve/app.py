@@ -63,7 +63,7 @@ def create_app(
     which it may be called, so that no page elsewhere reaches it by a name of its own; None for any.
     """
     limits = limits or Limits()
-    predictor.max_seconds = min(predictor.max_seconds, limits.max_seconds)
+    most_seconds = min(predictor.max_seconds, limits.max_seconds)
     batcher = Batcher(predictor)
     readers = ThreadPoolExecutor(READERS, thread_name_prefix="crosstone-reader")
     rates = Rates(limits.per_minute)
@@ -131,7 +131,7 @@ def create_app(
             "labels": list(predictor.spec.labels),
             "takes": list(predictor.model.config.heard or []),
             "sampling_rate": predictor.sampling_rate,
-            "max_seconds": predictor.max_seconds,
+            "max_seconds": most_seconds,
             "max_mib": limits.max_mib,
             "timeline_seconds": limits.timeline_seconds,
         }
@@ -142,7 +142,8 @@ def create_app(
         with gate.pass_through(_client_of(request)):
             async with received(request, limits, ("text",)) as upload:
                 loop = asyncio.get_running_loop()
-                question = await loop.run_in_executor(readers, _question, predictor, upload)
+                asked = (predictor, upload, most_seconds)
+                question = await loop.run_in_executor(readers, _question, *asked)
             prediction = await batcher.ask(question)
         return JSONResponse(replace(prediction, id=upload.name).as_dict())
 
@@ -214,11 +215,18 @@ def _header_of(audio: Path) -> Header:
     return header
 
 
-def _question(predictor: Predictor, upload: Upload) -> Question:
+def _question(predictor: Predictor, upload: Upload, most_seconds: float) -> Question:
     """The upload as it is put to the model; sentences call its file by the client's name."""
     with _called(upload, predictor, IN_PREDICT):
         if upload.audio is not None:
-            _header_of(upload.audio)  # what libsndfile does not open goes to no other program
+            # what libsndfile does not open goes to no other program
+            seconds = _header_of(upload.audio).seconds
+            if predictor.hears and seconds > most_seconds:
+                raise AudioFault(
+                    f"{upload.audio}: lasts {seconds:.1f} s, expected at most {most_seconds:g} s; "
+                    "cut it into parts, or send it to /v1/timeline",
+                    "long",
+                )
         return predictor.question(
             Recording(
                 id=upload.name,

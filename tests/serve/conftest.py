@@ -64,7 +64,6 @@ def serving(predictor: Predictor, places: Path) -> Serve:
     @contextmanager
     def serve(base_url: str = "http://127.0.0.1", **given: Any) -> Iterator[TestClient]:
         limits = {k: given.pop(k) for k in list(given) if k in Limits.__dataclass_fields__}
-        predictor.max_seconds = 60.0
         app = create_app(predictor, limits=Limits(**limits), **given)
         with TestClient(app, base_url=base_url, raise_server_exceptions=False) as client:
             yield client

@@ -81,6 +81,25 @@ def test_a_recording_that_cannot_be_heard(serving: Serve, kind: str) -> None:
     assert uploads.PREFIX not in message
 
 
+def test_a_limit_of_whole_recordings_is_the_servers_alone(
+    serving: Serve, predictor: Predictor
+) -> None:
+    with serving(max_seconds=3) as client:
+        assert client.get("/v1/model").json()["max_seconds"] == 3
+        assert said(client.post("/v1/predict", files={"audio": ("a.wav", tone(4))})) == (
+            422,
+            "too_long",
+            "a.wav: lasts 4.0 s, expected at most 3 s; cut it into parts, or send it to "
+            "/v1/timeline",
+        )
+        asked = {"segments": "fixed"}
+        drawn = client.post("/v1/timeline", files={"audio": ("a.wav", tone(7))}, data=asked)
+        assert [(p["start"], p["end"]) for p in drawn.json()["segments"]] == [(0, 5), (5, 7)]
+    assert predictor.max_seconds == 60
+    with serving(max_seconds=90) as client:  # never more than the model takes
+        assert client.get("/v1/model").json()["max_seconds"] == 60
+
+
 def test_what_the_model_cannot_answer(serving: Serve) -> None:
     with serving() as client:
         nothing = client.post("/v1/predict")
