@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from crosstone.errors import CrosstoneError
+from crosstone.files import whole
 
 Format = Literal["jsonl", "csv", "srt", "audacity"]
 OF_ONE_RECORDING = ("srt", "audacity")
@@ -88,43 +90,48 @@ def _csv_line(cells: Sequence[Any]) -> str:
 
 
 def _srt_time(seconds: float) -> str:
-    whole = round(seconds * 1000)
-    minutes, milliseconds = divmod(whole, 60_000)
+    minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{milliseconds // 1000:02},{milliseconds % 1000:03}"
 
 
 def go_on(path: Path, form: Format, *, is_timeline: bool) -> set[str]:
-    """The ids that a file of answers has whole; what follows them is cut off.
+    """The ids that a file of answers has whole; all other lines are taken out of it.
 
-    A line that broke off goes, and so does a timeline without its last segment. Raises
-    CrosstoneError, and cuts nothing, for a form that cannot be gone on with, for a file of another
-    form, and for timelines where answers are none, or the other way round.
+    A line that broke off goes, and so does a timeline without its last segment, wherever it stands.
+    Raises CrosstoneError, and takes nothing out, for a form that cannot be gone on with, for a file
+    of another form, and for timelines where answers are none, or the other way round.
     """
     if form in OF_ONE_RECORDING:
         raise CrosstoneError(f"--resume: expected --format jsonl or csv, found {form}")
     done: set[str] = set()
-    whole = at = 0
+    finished = 0
     columns: list[str] = []
-    with path.open("rb") as file:
+    with (
+        whole(path.resolve()) as temporary,  # a link stays one
+        path.open("rb") as file,
+        temporary.open("wb") as kept,
+    ):
+        shutil.copymode(path, temporary)
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 break
-            at += len(line)
             if form == "csv" and number == 1:
                 columns = next(csv.reader([line.decode("utf-8-sig", "replace")]))
                 begin, end = len(_PREDICTION), len(_PREDICTION + _TIMELINE)
                 _accept_kind(path, tuple(columns[begin:end]) == _TIMELINE, is_timeline)
-                whole = at
+                finished = kept.write(line)
                 continue
             answer = _answer(path, number, line, form, columns)
             if form == "jsonl":
                 _accept_kind(path, "segment" in answer, is_timeline)
+            if is_timeline and str(answer["segment"]) == "0":
+                kept.seek(finished)  # over one that has no end
+            kept.write(line)
             if not is_timeline or str(answer.get("last")).lower() == "true":
                 done.add(str(answer["id"]))
-                whole = at
-    with path.open("rb+") as file:
-        file.truncate(whole)
+                finished = kept.tell()
+        kept.truncate(finished)
     return done
 
 

@@ -82,6 +82,35 @@ def test_a_timeline_without_its_end_is_answered_again(tmp_path: Path, form: str)
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_a_timeline_that_failed_before_others_is_taken_out(tmp_path: Path, form: str) -> None:
+    def lines(identity: str, *, number: int, is_whole: bool) -> list[dict[str, object]]:
+        found: list[dict[str, object]] = [
+            {**FIRST, "id": identity, "segment": each} for each in range(number)
+        ]
+        return [*found[:-1], {**found[-1], "last": True}] if is_whole else found
+
+    path = tmp_path / "out"
+    first, last = (lines(each, number=3, is_whole=True) for each in ("a.wav", "c.wav"))
+    failed = [lines(each, number=7, is_whole=False) for each in ("b.wav", "c.wav")]
+    everything = [*first, *failed[0], *failed[1], *last, *failed[0]]
+    path.write_text(written(form, *everything, is_timeline=True), newline="")
+    for _ in range(2):
+        assert go_on(path, form, is_timeline=True) == {"a.wav", "c.wav"}  # type: ignore[arg-type]
+        assert path.read_text() == written(form, *first, *last, is_timeline=True)
+
+
+def test_a_file_that_is_gone_on_with_stays_what_it_was(tmp_path: Path) -> None:
+    there, path = tmp_path / "there", tmp_path / "out"
+    there.write_text(written("jsonl", FIRST, SECOND)[:-9])
+    there.chmod(0o600)
+    path.symlink_to(there)
+    go_on(path, "jsonl", is_timeline=False)
+    assert there.read_text() == written("jsonl", FIRST)
+    assert (path.is_symlink(), there.stat().st_mode & 0o777) == (True, 0o600)
+    assert sorted(tmp_path.iterdir()) == [path, there]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
 @pytest.mark.parametrize(
     "is_timeline,said",
     [
@@ -99,6 +128,7 @@ def test_timelines_and_answers_do_not_mix(
     with pytest.raises(CrosstoneError, match=said):
         go_on(path, form, is_timeline=not is_timeline)  # type: ignore[arg-type]
     assert path.read_text() == content
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
