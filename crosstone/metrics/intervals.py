@@ -209,7 +209,13 @@ def resample(
 
     evaluate: how often each cluster counts (R, G), and for each system how often each of its seeds
     does (R, S) → each metric (2, R), mean over runs and pooled. A single cluster is not drawn.
+    Raises CrosstoneError for seeds that are drawn together and are not as many.
     """
+    if seeds == "together" and len(set(num_seeds)) > 1:
+        raise CrosstoneError(
+            "paired difference: expected as many seeds of each system, to draw them together, "
+            f"found {' and '.join(map(str, num_seeds))}; draw them apart, or score the same seeds"
+        )
     places = [0] * len(num_seeds) if seeds == "together" else range(len(num_seeds))
     seed_draws = [np.random.default_rng([seed, 1 + k]) for k in places]
     observed = evaluate(np.ones((1, num_clusters)), [np.ones((1, s)) for s in num_seeds])

@@ -186,6 +186,13 @@ def test_seeds_of_a_pair_are_drawn_apart_together_or_not_at_all() -> None:
     assert better.variance() == pytest.approx(np.var([0.5, 0.9], ddof=1) / 2, rel=0.2)
 
 
+def test_unequal_numbers_of_seeds_cannot_be_drawn_together() -> None:
+    pair = with_seeds([0.5, 0.9]), with_seeds([0.5, 0.7, 0.9])
+    with pytest.raises(CrosstoneError, match=r"draw them together, found 2 and 3; draw them apart"):
+        bootstrap_difference(*pair, classification_scores, replicates=10, seeds="together")
+    bootstrap_difference(*pair, classification_scores, replicates=10)
+
+
 def test_other_clusters_cannot_be_paired() -> None:
     right = np.array([True, False])
     with pytest.raises(CrosstoneError, match=r"found 2 in one only \(b, c\)"):

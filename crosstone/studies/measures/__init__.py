@@ -1,10 +1,8 @@
 """What is measured of a run set besides its scores: name → a function that leaves measure.json."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from crosstone.runs.recipe import Recipe
 from crosstone.studies.measures.layers import layer_weights, show_layers
 from crosstone.studies.measures.robustness import robustness, show_robustness
 from crosstone.studies.measures.speakers import show_speakers, speaker_map
@@ -22,8 +20,6 @@ MEASURES: dict[str, Callable[..., Any]] = {
     "view_cosine": view_cosine,
 }
 """Name → measure(run set, its recipe, folder, **options)."""
-
-Measure = Callable[[Path, Recipe, Path], None]
 
 MeasureView = Callable[[str, Mapping[str, Sequence[Mapping[str, Any]]]], Shown]
 """(beginning of its drawings' names, name of a system → measure.json of each seed) → its part of

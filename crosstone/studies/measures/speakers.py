@@ -25,16 +25,18 @@ SPEAKERS = 10
 """As many as the paper's figure shows."""
 PERPLEXITY = 30.0
 """Scikit-learn's; less where there are few utterances. The paper states none."""
+SEED = 0
+"""Of the map."""
 INKS = ("accent", "second", "ink")
 """In turn over the speakers, whom letters tell apart."""
 
 
-def speaker_map(run_set: Path, recipe: Recipe, folder: Path, *, seed: int = 0) -> None:
+def speaker_map(run_set: Path, recipe: Recipe, folder: Path) -> None:
     """measure.json with the t-SNE of the tested speakers' utterances, the first ten by name, and
     the silhouette of their vectors (by cosine) and of the map: 1 where speakers lie apart, 0 where
     they overlap.
 
-    seed: of the map. Raises CorpusError where fewer than two speakers were tested.
+    Raises CorpusError where fewer than two speakers were tested.
     """
     found = read_embeddings(next(runs_of(run_set)).folder / EMBEDDINGS)
     names = sorted(set(found.speakers.tolist()))[:SPEAKERS]
@@ -43,7 +45,7 @@ def speaker_map(run_set: Path, recipe: Recipe, folder: Path, *, seed: int = 0) -
     chosen = np.isin(found.speakers, names)
     vectors, speakers = found.vectors[chosen].astype(np.float64), found.speakers[chosen]
     perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)
-    spread = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+    spread = TSNE(perplexity=perplexity, init="pca", random_state=SEED)
     places = spread.fit_transform(vectors).astype(np.float64)
     ids = found.ids[chosen].tolist()
     document = {
@@ -52,7 +54,7 @@ def speaker_map(run_set: Path, recipe: Recipe, folder: Path, *, seed: int = 0) -
         "speakers": names,
         "utterances": len(ids),
         "perplexity": perplexity,
-        "seed": seed,
+        "seed": SEED,
         "points": [
             {
                 "id": identity,
