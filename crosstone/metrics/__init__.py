@@ -49,7 +49,6 @@ from crosstone.metrics.significance import (
     holm,
     mcnemar,
     needed_items,
-    paired_bootstrap,
     paired_permutation,
 )
 from crosstone.metrics.trials import (
@@ -101,7 +100,6 @@ __all__ = [
     "mcnemar",
     "min_dcf",
     "needed_items",
-    "paired_bootstrap",
     "paired_permutation",
     "predicted_classes",
     "rater_confusion",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crosstone.errors import CrosstoneError
-from crosstone.metrics.intervals import Sample, ScoreFunction, bootstrap_difference
+from crosstone.metrics.intervals import Sample, ScoreFunction
 
 Floats = NDArray[np.float64]
 
@@ -25,8 +25,8 @@ class PairedTest:
     """NaN where the test is undefined."""
     units: int
     """How many items or clusters the test exchanged or drew."""
-    exact: bool
-    """True if every outcome was counted, False if outcomes were drawn."""
+    drawn: int = 0
+    """How many outcomes were drawn; 0 where every one was counted."""
     pooled: bool = False
     """True if the difference is of all rows pooled, since the systems' folds differ."""
 
@@ -50,7 +50,7 @@ def mcnemar(
     if clusters is None:
         told = int((surplus != 0).sum())
         p = _binomial(told, (told - abs(int(surplus.sum()))) // 2)
-        return PairedTest(float(surplus.mean()), p, len(surplus), True)
+        return PairedTest(float(surplus.mean()), p, len(surplus))
     names, index = np.unique(np.asarray(clusters), return_inverse=True)
     steps = np.bincount(index, surplus, minlength=len(names)).astype(np.int64)
     chances = np.ones(1)  # of the sums -r … r of the steps, each with either sign
@@ -61,26 +61,7 @@ def mcnemar(
         chances = wider
     distance = np.abs(np.arange(len(chances)) - len(chances) // 2)
     p = min(1.0, float(chances[distance >= abs(int(steps.sum()))].sum()))
-    return PairedTest(float(surplus.mean()), p, len(names), True)
-
-
-def paired_bootstrap(
-    first: Sample,
-    second: Sample,
-    scores: ScoreFunction,
-    *,
-    replicates: int = 2000,
-    seed: int = 0,
-) -> dict[str, PairedTest]:
-    """Every metric's mean over runs tested by draws of clusters and seeds (`bootstrap_difference`).
-
-    p is twice the smaller share of draws on one side of 0, never below 2 / (replicates + 1).
-    """
-    drawn = bootstrap_difference(first, second, scores, replicates=replicates, seed=seed)
-    units = len(np.unique(first.clusters))
-    return {
-        m: PairedTest(float(d.observed[0]), d.p_value(), units, False) for m, d in drawn.items()
-    }
+    return PairedTest(float(surplus.mean()), p, len(names))
 
 
 def paired_permutation(
@@ -125,9 +106,9 @@ def paired_permutation(
     parts = [difference(kept) for kept in _exchanges(len(names), permutations, exact, seed)]
     tests = {}
     for metric, value in observed.items():
-        drawn = np.abs(np.concatenate([part[metric] for part in parts]))
-        p = _p_value(abs(value), drawn, exact)
-        tests[metric] = PairedTest(value, p, len(names), exact, pooled)
+        found = np.abs(np.concatenate([part[metric] for part in parts]))
+        p, drawn = _p_value(abs(value), found, exact), 0 if exact else found.size
+        tests[metric] = PairedTest(value, p, len(names), drawn, pooled)
     return tests
 
 

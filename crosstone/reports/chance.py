@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from crosstone.metrics import Replicates, benjamini_hochberg, holm
+from crosstone.metrics import PairedTest, Replicates, benjamini_hochberg, holm
 from crosstone.reports.wording import count, number
 from crosstone.scoring.clusters import Clusters
 from crosstone.scoring.pairing import Pair
@@ -23,8 +23,7 @@ class Chance:
     test: str
     """What p comes from, as words after "by"."""
     least: float
-    """The smallest p that so many exchanged clusters allow, however large the difference; a draw of
-    so few speakers is trusted no further."""
+    """The smallest p that its clusters and its draws allow (`least_p`)."""
     clusters: Clusters
 
 
@@ -35,20 +34,32 @@ def chance_of(pair: Pair, metric: str, found: Replicates | None = None) -> Chanc
     """
     clusters = pair.clusters
     units = count(clusters.count, clusters.by)
-    least = min(1.0, 2 / 2**clusters.count)
     test = pair.permutation().get(metric)
     if test is None:
         found = found or pair.replicates()[metric]
+        least = least_p(clusters, found)
         return Chance(p=found.p_value(), test=f"drawing {units}", least=least, clusters=clusters)
-    ways = f"all {2**clusters.count:,}" if test.exact else "10,000 drawn"
+    ways = f"{test.drawn:,} drawn" if test.drawn else f"all {2**clusters.count:,}"
     said = f"exchanging {units} between the two in {ways} ways"
     if test.pooled:
         said += f", of the pooled difference {number(test.difference, True)} since folds differ"
-    return Chance(p=test.p, test=said, least=least, clusters=clusters)
+    return Chance(p=test.p, test=said, least=least_p(clusters, test), clusters=clusters)
+
+
+def least_p(clusters: Clusters, found: PairedTest | Replicates) -> float:
+    """The smallest p that so many clusters and so many draws allow, however large the difference.
+
+    A draw of few speakers is trusted no further than their exchange.
+    """
+    if isinstance(found, Replicates):
+        finest = 2 / (found.drawn.shape[1] + 1)
+    else:
+        finest = 1 / (found.drawn + 1) if found.drawn else 0.0
+    return max(min(1.0, 2 / 2**clusters.count), finest)
 
 
 def corrected(chances: Sequence[Chance], correction: Correction) -> list[tuple[float, float]]:
-    """For each pair its p corrected over all, and the least that its clusters allow."""
+    """For each pair its p corrected over all, and the least that its clusters and draws allow."""
     correct = CORRECTIONS[correction]
     floors = [c.least if math.isfinite(c.p) else math.nan for c in chances]
     return list(zip(correct([c.p for c in chances]), correct(floors), strict=True))

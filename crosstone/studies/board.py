@@ -15,7 +15,7 @@ from crosstone.metrics import (
     bootstrap_replicates,
     canonical_name,
 )
-from crosstone.reports.chance import Chance, can_tell, chance_of, corrected
+from crosstone.reports.chance import Chance, can_tell, chance_of, corrected, least_p
 from crosstone.reports.comparison import System, gathered
 from crosstone.reports.wording import METRICS, count, number
 from crosstone.scoring.clusters import Clusters
@@ -185,7 +185,7 @@ def _by_draws(better: Replicates, by: float, clusters: Clusters) -> Chance:
     return Chance(
         p=moved.p_value(),
         test=f"drawing {count(clusters.count, clusters.by)}{against}",
-        least=max(min(1.0, 2 / 2**clusters.count), 2 / (moved.drawn.shape[1] + 1)),
+        least=least_p(clusters, moved),
         clusters=clusters,
     )
 

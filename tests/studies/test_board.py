@@ -119,6 +119,15 @@ def test_holm_counts_every_comparison_of_the_board(make_arm: MakeArm) -> None:
     assert many[0].remarks == ("cannot be told with 12 speakers: the least corrected p is 0.0977",)
 
 
+def test_no_p_is_trusted_below_what_was_drawn(make_arm: MakeArm) -> None:
+    systems = systems_of(make_arm("more", MORE + MORE[:4]), make_arm("few", FEW + FEW[:4]))
+    (entry,) = tried([claim("more", "few")], systems)
+    (one,) = entry.tried
+    assert one.test == "exchanging 16 speakers between the two in 10,000 drawn ways"
+    assert one.least_p == pytest.approx(1 / 10_001)  # of 65,536 exchanges
+    assert one.p >= one.least_p
+
+
 def test_few_speakers_cannot_tell(make_arm: MakeArm) -> None:
     systems = systems_of(make_arm("more", MORE[:5]), make_arm("few", FEW[:5]))
     (entry,) = tried([claim("more", "few")], systems)
