@@ -181,7 +181,7 @@ class Promises:
     ) -> None:
         other = None
         if calibration is not None and head not in (None, calibration.head):
-            calibration, other = None, calibration.head
+            other, calibration = calibration.head, None
         self.calibration, self.abstain, self.coverage = calibration, abstain, coverage
         self.name = name or "model"
         self.thresholds: dict[str, float] = {}

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from crosstone.serve.limits import Limits
+
 _AUDIO = {"type": "string", "format": "binary", "description": "WAV, FLAC, Ogg, MP3 or AIFF."}
 _TEXT = {"type": "string", "description": "What is said."}
 
@@ -19,19 +21,34 @@ def _body(fields: dict[str, Any], *, takes_json: bool) -> dict[str, Any]:
 PREDICT = _body({"text": _TEXT}, takes_json=True)
 """Of /v1/predict."""
 
-TIMELINE = _body(
-    {
-        "segments": {"type": "string", "enum": ["vad", "fixed", "transcript"], "default": "vad"},
-        "window": {"type": "number", "description": "Seconds of a fixed window."},
-        "hop": {"type": "number", "description": "Seconds from one window to the next."},
-        "margin": {"type": "number", "description": "Seconds left around speech (vad)."},
-        "smooth": {"type": "number", "description": "Seconds that a class is taken to last."},
-        "srt": {"type": "string", "description": "What is said and when, as SubRip."},
-        "vtt": {"type": "string", "description": "The same as WebVTT."},
-    },
-    takes_json=False,
-)
-"""Of /v1/timeline."""
+
+def timeline_body(limits: Limits) -> dict[str, Any]:
+    """Of /v1/timeline, with what is taken."""
+    bounds = (
+        f"At most {limits.segments} segments of one recording, which last at most "
+        f"{limits.heard_seconds:g} s together where they overlap: else 422."
+    )
+    return _body(
+        {
+            "segments": {
+                "type": "string",
+                "enum": ["vad", "fixed", "transcript"],
+                "default": "vad",
+                "description": bounds,
+            },
+            "window": {"type": "number", "description": "Seconds of a fixed window."},
+            "hop": {
+                "type": "number",
+                "description": f"Seconds from one window to the next. {bounds}",
+            },
+            "margin": {"type": "number", "description": "Seconds left around speech (vad)."},
+            "smooth": {"type": "number", "description": "Seconds that a class is taken to last."},
+            "srt": {"type": "string", "description": "What is said and when, as SubRip."},
+            "vtt": {"type": "string", "description": "The same as WebVTT."},
+        },
+        takes_json=False,
+    )
+
 
 _ERROR = {
     "type": "object",
@@ -50,8 +67,9 @@ _SAID = {
     413: "More bytes than the server takes.",
     415: "A body of another kind.",
     421: "Called by a name that is not this server's.",
-    422: "A recording that cannot be heard or is too long, or words or fields that do not fit.",
-    429: "More requests, a minute or in hand, than one client may have.",
+    422: "A recording that cannot be heard or is too long, too many segments or too much sound in "
+    "them, or words or fields that do not fit.",
+    429: "More requests a minute, or in hand, than one client may have; of timelines, one in hand.",
     503: "As many requests in hand as the server takes.",
 }
 

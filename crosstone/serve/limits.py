@@ -28,6 +28,10 @@ class Limits:
     segments: int = 20_000
     """Of one timeline."""
 
+    timeline_passes: float = 4.0
+    """How often the segments of one timeline, which may overlap, put timeline_seconds to the model
+    at most; a shorter recording may be put oftener."""
+
     per_minute: int = 600
     """Requests of one client."""
 
@@ -35,13 +39,18 @@ class Limits:
     """Requests in hand at once, from their first byte to their answer; a quarter of one client."""
 
     timelines: int = 2
-    """Of these, timelines."""
+    """Of these, timelines; one of one client."""
 
     stall_seconds: float = 20.0
     """An upload that brings no byte for so long is given up."""
 
     upload_seconds: float = 60.0
     """An upload is given up after this and a second more for every 64 KiB that came."""
+
+    @property
+    def heard_seconds(self) -> float:
+        """What the segments of one timeline may last together."""
+        return self.timeline_passes * self.timeline_seconds
 
 
 class Refused(Exception):
@@ -113,8 +122,8 @@ class Gate:
             raise Refused(
                 429,
                 "too_many_in_hand",
-                f"expected at most {self._of_one} {self._what} of one client in hand, found more; "
-                "try again in a second",
+                f"expected one client to have at most {self._of_one} of the {self._what} in hand, "
+                "found more; try again in a second",
                 again,
             )
         self.inside += 1

@@ -325,6 +325,39 @@ def test_limits_of_timelines(serving: Serve) -> None:
     assert said(response)[2].startswith("a.wav: lasts 4 s, expected at most 3 s")
 
 
+OVER_AND_OVER = "".join(f"{i}\n00:00:00,000 --> 00:00:02,000\ncome in\n\n" for i in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    "cut", [{"segments": "fixed", "window": "2", "hop": "0.25"}, {"srt": OVER_AND_OVER}]
+)
+def test_more_sound_in_segments_than_it_takes(serving: Serve, cut: dict[str, str]) -> None:
+    with serving(timeline_seconds=4) as client:  # nine segments of 2 s, and 16 s are taken
+        asked = {"files": {"audio": ("a.wav", tone(4))}}
+        response = client.post("/v1/timeline", data={"segments": "transcript", **cut}, **asked)
+        fewer = client.post(
+            "/v1/timeline", data={"segments": "fixed", "window": "2", "hop": "0.5"}, **asked
+        )
+        described = client.get("/openapi.json").json()["paths"]["/v1/timeline"]["post"]
+    assert said(response)[:2] == (422, "too_much_sound")
+    assert "that last at most 16 s together, found more, since they overlap" in said(response)[2]
+    assert len(fewer.json()["segments"]) == 5
+    hop = next(field for field in described["parameters"] if field["name"] == "hop")
+    assert "at most 16 s together" in hop["schema"]["description"]
+
+
+def test_one_client_has_one_timeline_in_hand(serving: Serve) -> None:
+    asked = {"files": {"audio": ("a.wav", tone(4))}, "data": {"segments": "fixed"}}
+    with serving() as client, client.app.state.timelines.pass_through("testclient"):
+        response = client.post("/v1/timeline", **asked)
+        assert said(response)[:2] == (429, "too_many_in_hand")
+        assert "one client to have at most 1 of the timelines in hand, found" in said(response)[2]
+    with serving() as client, client.app.state.timelines.pass_through("another"):
+        assert client.post("/v1/timeline", **asked).status_code == 200
+        with client.app.state.timelines.pass_through("a third"):
+            assert said(client.post("/v1/timeline", **asked))[:2] == (503, "busy")
+
+
 @pytest.mark.parametrize("cut", [{"segments": "fixed", "window": "1"}, {"srt": SRT}])
 def test_more_segments_than_it_takes(serving: Serve, cut: dict[str, str]) -> None:
     with serving(segments=1) as client:
@@ -484,7 +517,9 @@ def test_one_client_holds_a_quarter_of_the_places(serving: Serve) -> None:
         assert said(client.post("/v1/timeline"))[:2] == (429, "too_many_in_hand")
         response = client.post("/v1/predict", json={"text": "come in"})
         assert said(response)[:2] == (429, "too_many_in_hand")
-        assert "expected at most 1 requests of one client in hand, found more" in said(response)[2]
+        assert (
+            "one client to have at most 1 of the requests in hand, found more" in said(response)[2]
+        )
     with serving(waiting=4) as client, client.app.state.gate.pass_through("another"):
         assert client.post("/v1/predict", json={"text": "come in"}).status_code == 200
 

@@ -1,0 +1,124 @@
+"""A timeline asks its model no more once it is told to stop."""
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from listening import Listening
+from sounds import tone
+
+from crosstone.inference import Predictor
+from crosstone.serve import Limits, server
+from crosstone.serve.timelines import BATCH_SIZE, timeline_of
+from crosstone.serve.uploads import Upload
+from crosstone.serve.waiting import NobodyWaits
+
+CUT = {"segments": "fixed", "window": "1", "hop": "0.5"}
+"""19 segments of 10 s: three batches."""
+
+
+@pytest.fixture
+def batches(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
+    """`batches(first)` counts those that the model is asked from now on, and calls `first` in the
+    first of them."""
+
+    def watch(first: Callable[[], Any]) -> list[int]:
+        sizes: list[int] = []
+        forward = predictor.model.forward
+
+        def counted(*given: Any, **named: Any) -> Any:
+            output = forward(*given, **named)
+            sizes.append(len(output.logits["mood"]))
+            if len(sizes) == 1:
+                first()
+            return output
+
+        monkeypatch.setattr(predictor.model, "forward", counted)
+        return sizes
+
+    return watch
+
+
+def test_it_ends_between_blocks_and_between_batches(
+    predictor: Predictor, batches: Callable[..., list[int]], tmp_path: Path
+) -> None:
+    (tmp_path / "a.wav").write_bytes(tone(10))
+    upload, stop = Upload(audio=tmp_path / "a.wav", fields=CUT), threading.Event()
+    asked = batches(lambda: None)
+    assert len(timeline_of(predictor, upload, Limits(), stop)["segments"]) == sum(asked) == 19
+    asked = batches(stop.set)
+    with pytest.raises(NobodyWaits):
+        timeline_of(predictor, upload, Limits(), stop)
+    assert asked == [BATCH_SIZE]
+    with pytest.raises(NobodyWaits):  # before any is asked about
+        timeline_of(predictor, upload, Limits(), stop)
+    assert asked == [BATCH_SIZE]
+
+
+def request_of(address: str) -> tuple[tuple[str, int], bytes]:
+    """Where a server listens, and a request for a timeline as it goes over the wire."""
+    url = httpx.URL(address)
+    request = httpx.Request(
+        "POST",
+        f"{address}v1/timeline",
+        params=CUT,
+        content=tone(10),
+        headers={"Content-Type": "audio/wav"},
+    )
+    lines = [f"POST {request.url.raw_path.decode()} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    return (url.host, url.port or 80), "\r\n".join([*lines, "", ""]).encode() + request.content
+
+
+def test_a_client_that_hangs_up_gives_its_place_back(
+    predictor: Predictor, batches: Callable[..., list[int]], places: Path
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    with Listening(predictor) as listening:
+        where, request = request_of(listening.address)
+        asked = batches(wait)
+        with socket.create_connection(where) as client:
+            client.sendall(request)
+            assert begun.wait(30)
+        for _ in range(3):  # by then the server has seen that the connection is closed
+            assert httpx.get(f"{listening.address}health").json()["in_hand"] == 1
+        go_on.set()
+        while httpx.get(f"{listening.address}health").json()["in_hand"]:
+            pass
+        assert asked == [BATCH_SIZE]
+        assert not list(places.iterdir())
+
+
+def test_a_stop_ends_a_timeline_that_takes_too_long(
+    predictor: Predictor,
+    batches: Callable[..., list[int]],
+    places: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    monkeypatch.setattr(server, "STOP_SECONDS", 0)
+    with Listening(predictor) as listening:
+        where, request = request_of(listening.address)
+        asked = batches(wait)
+        with socket.create_connection(where) as client:
+            client.sendall(request)
+            assert begun.wait(30)
+            listening.stop()
+            threading.Timer(1, go_on.set).start()  # a batch is not broken off
+            listening.thread.join(30)
+    assert asked == [BATCH_SIZE]
+    assert not list(places.iterdir())
