@@ -52,7 +52,7 @@ def _in_order(found: Mapping[str, Sequence[Tensor]]) -> dict[str, Sequence[Tenso
 
 def _merged(stream: str, weights: Tensor, tokens: Mask, num_stretches: int) -> Floats:
     """(1, H, T, S) of places as (words, stretches)."""
-    shares: Floats = weights[0].double().mean(0).cpu().numpy()
+    shares: Floats = weights[0].cpu().double().mean(0).numpy()
     looks, seen = shares.shape
     if stream == "text":
         by_time: Floats = shares @ frame_mask(seen, num_stretches).T

@@ -168,10 +168,10 @@ class _Line:
         batch = collate([self.item] * len(places)).to(parameter.device, parameter.dtype)
         changes = {name: _always(point) for name, point in points.items()}
         with _open(self.model), _replaced(self.entrances, changes):
-            logits = self.model(**batch.inputs()).logits[self.quantity.head].double()
+            logits = self.model(**batch.inputs()).logits[self.quantity.head].cpu().double()
             found = torch.autograd.grad(self.quantity(logits).sum(), list(points.values()))
         return {
-            name: (gradient * (self.end[name] - self.start[name])).double().sum(-1).cpu().numpy()
+            name: (gradient * (self.end[name] - self.start[name])).cpu().double().sum(-1).numpy()
             for name, gradient in zip(points, found, strict=True)
         }
 

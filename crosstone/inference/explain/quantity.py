@@ -113,16 +113,17 @@ def ask(
 ) -> Scores:
     """What a model in eval mode says of items of like length, `size` at a time."""
     parameter = next(model.parameters())
-    scores, probabilities = [torch.zeros(0)], [torch.zeros(0)]
+    none = torch.zeros(0, dtype=torch.float64)
+    scores, probabilities = [none], [none]
     left = iter(items)
     while part := list(islice(left, size)):
         batch = collate(part).to(parameter.device, parameter.dtype)
-        logits = model(**batch.inputs()).logits[quantity.head].double()
-        scores.append(quantity(logits).cpu())
+        logits = model(**batch.inputs()).logits[quantity.head].cpu().double()
+        scores.append(quantity(logits))
         probability = quantity.probability(logits)
         if probability is not None:
-            probabilities.append(probability.cpu())
+            probabilities.append(probability)
         if done is not None:
             done(len(part))
-    said = torch.cat(probabilities).double().numpy() if quantity.label is not None else None
-    return Scores(torch.cat(scores).double().numpy(), said)
+    said = torch.cat(probabilities).numpy() if quantity.label is not None else None
+    return Scores(torch.cat(scores).numpy(), said)

@@ -333,7 +333,7 @@ def _logits(predictor: Predictor, item: Item) -> NDArray[np.float64]:
     model = predictor.model
     parameter = next(model.parameters())
     batch = collate([item]).to(parameter.device, parameter.dtype)
-    logits = model(**batch.inputs()).logits[predictor.head].double().cpu().numpy()
+    logits = model(**batch.inputs()).logits[predictor.head].cpu().double().numpy()
     if predictor.spec.kind == "one_vs_rest":
         pairs = logits.reshape(1, -1, 2)
         logits = pairs[..., 1] - pairs[..., 0]

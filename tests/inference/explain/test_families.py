@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from crosstone.data.text import train_tokenizer
 from crosstone.inference.explain import Explanation, Settings
@@ -115,3 +116,25 @@ def test_gradients_pass_recurrent_layers_in_training_alone() -> None:
     assert {(grad, kind) for grad, kind, training in modes if training} == {(True, "LSTM")}
     assert (True, "LSTM", False) not in modes
     assert (False, "LSTM", False) in modes
+
+
+class _SinglePrecision(TorchFunctionMode):
+    """As on a device without float64: what was not brought to the CPU cannot become double."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.brought: list[Any] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.double:
+            assert any(args[0] is tensor for tensor in self.brought)
+        found = func(*args, **(kwargs or {}))
+        if func is torch.Tensor.cpu:
+            self.brought.append(found)
+        return found
+
+
+def test_a_device_without_doubles_explains() -> None:
+    with _SinglePrecision() as mode:
+        assert explained("cmt").completeness.is_complete
+    assert mode.brought
