@@ -55,10 +55,11 @@ _SYSTEMS = (
     System(
         name=_APART,
         family="shallow",
+        released=False,
         finetuning=("objectives.orthogonality={alpha: 1, text: first}",),
     ),
     System(name=_SPEECH, family="mockingjay", start="pretrained"),
-    System(name=_WORDS, family="text"),
+    System(name=_WORDS, family="text", released=False),
     System(name=_TWO, family="two-stream", start="pretrained"),
     System(name=_ONE, family="single-stream", start="pretrained"),
 )

@@ -55,6 +55,10 @@ class System:
     towers: bool = True
     """Whether its small encoders come from a stage of their own; else from nothing."""
 
+    released: bool = True
+    """Whether the encoders of its paper are those that others released; else each is pretrained
+    apart, on what its earlier stages hear and read, as small ones always are."""
+
     finetuning: tuple[str, ...] = ()
     """Overrides of its fine-tuning."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from crosstone.runs.recipe import recipe_tree
 from crosstone.studies.grounds.base import NESTED, Ground, one_fold
 from crosstone.studies.steps import Given, GivenFile, Step, Trained
-from crosstone.studies.study import Study, System
+from crosstone.studies.study import Start, Study, System
 
 QUICK_STEPS = 60
 """Optimizer steps of any stage of a quick run."""
@@ -96,13 +96,19 @@ PAPER: Mapping[str, PaperFamily] = {
     "shallow": PaperFamily(finetune=_ALONE, over=("model.family=shallow", *HUBERT)),
     "ctal": PaperFamily(finetune=_CTAL, pretrain="ctal-{size}-pretrain", sized=True),
     "two-stream": PaperFamily(
-        finetune={"iemocap": "two-stream-iemocap"}, pretrain="two-stream-pretrain"
+        finetune={**_CTAL, "iemocap": "two-stream-iemocap"},
+        over=("model.family=two-stream",),
+        pretrain="two-stream-pretrain",
     ),
     "single-stream": PaperFamily(
-        finetune={"iemocap": "single-stream-iemocap"}, pretrain="single-stream-pretrain"
+        finetune={**_CTAL, "iemocap": "single-stream-iemocap"},
+        over=("model.family=single-stream",),
+        pretrain="single-stream-pretrain",
     ),
     "mockingjay": PaperFamily(
-        finetune={"iemocap": "mockingjay-iemocap"}, pretrain="mockingjay-pretrain"
+        finetune={**_CTAL, "iemocap": "mockingjay-iemocap"},
+        over=("model.family=mockingjay", *UNTIED),
+        pretrain="mockingjay-pretrain",
     ),
     "mult": PaperFamily(finetune=_MULT, beyond={"iemocap": _ONE_HEAD}),
     "jbls": PaperFamily(finetune=_JBLS),
@@ -120,8 +126,14 @@ PAPER: Mapping[str, PaperFamily] = {
 }
 """Families → their shipped recipes."""
 
-TEXT_ALONE = PaperFamily(finetune={"iemocap": "text-large-iemocap"}, pretrain="text-large-pretrain")
-"""The text that is pretrained without speech (CTAL 2021, table 4)."""
+APART: Mapping[str, PaperFamily] = {
+    "text": PaperFamily(
+        finetune={**_CTAL, "iemocap": "text-large-iemocap"},
+        over=("model.family=text", *UNTIED),
+        pretrain="text-large-pretrain",
+    ),
+}
+"""Families whose encoders are pretrained apart, not released (CTAL 2021, table 4)."""
 
 
 @dataclass(frozen=True)
@@ -138,17 +150,28 @@ class Paper(Ground):
 
     def lacks(self, system: System) -> str:
         family = _family(system)
-        if system.corpus or system.unlabelled:
+        if system.corpus:
             return "it is about a corpus that is made on the spot, with two keys"
         if system.asks not in ("", ASKED[self.name]):
             return f"{self.name} is asked for {ASKED[self.name]}, not for {system.asks}"
+        if system.unlabelled:
+            return (
+                "it hears a part of the speech without labels, which no recipe takes out of "
+                "LibriSpeech: prepare that part alone, such as subsets=train-clean-360, and name "
+                "it as unlabelled"
+            )
+        if family is None and not system.released:
+            return (
+                "no family fuses a Mockingjay and a RoBERTa that were pretrained apart: the speech "
+                "encoder of shallow fusion takes a waveform, a Mockingjay mel frames"
+            )
         if family is None or self.name not in family.finetune:
             return f"no recipe of its paper trains '{system.family}' on {self.name}"
         if system.rule is not None and self.name == "librispeech":
             return "the epochs of a model that is asked about pairs are not kept"
         if not system.towers:
             return "its encoders are pretrained ones that others released"
-        if system.start != "fresh" and not family.pretrain:
+        if _start(system) != "fresh" and not family.pretrain:
             return f"'{system.family}' has no pretraining"
         if system.start == "adapted" and not (family.adapt and self.name != "librispeech"):
             return f"no recipe adapts '{system.family}' to {self.name}"
@@ -156,9 +179,9 @@ class Paper(Ground):
 
     def _misses(self, system: System, family: PaperFamily) -> str:
         missing = []
-        if system.start != "fresh" and self.unlabelled is None:
+        if _start(system) != "fresh" and self.unlabelled is None:
             missing.append("unlabelled=FOLDER (LibriSpeech, prepared)")
-        if system.start != "fresh" and family.codes and self.codebook is None:
+        if _start(system) != "fresh" and family.codes and self.codebook is None:
             missing.append("codebook=FILE (crosstone codebook)")
         if not missing:
             return ""
@@ -170,7 +193,7 @@ class Paper(Ground):
         recipe = family.finetune[self.name].format(size=_size(system, family))
         given: list[tuple[str, Step]] = [("data.corpus", self._corpus)]
         overrides = [*family.over, *(family.beyond or {}).get(self.name, ()), f"seeds=[{seed}]"]
-        if system.start != "fresh":
+        if _start(system) != "fresh":
             earlier = self.adapted if system.start == "adapted" else self.pretrained
             given.append(("model.init", earlier(study, system)))
             overrides += [f"model.{name}=null" for name in ("preset", *_TOWERS)]
@@ -232,9 +255,12 @@ _TOWERS = ("audio_encoder", "text_encoder")
 
 
 def _family(system: System) -> PaperFamily | None:
-    if system.family == "text" and system.start != "fresh":
-        return TEXT_ALONE
-    return PAPER.get(system.family)
+    return (PAPER if system.released else APART).get(system.family)
+
+
+def _start(system: System) -> Start:
+    """What it starts from; where no encoder of it is released, that is pretraining."""
+    return system.start if system.released else "pretrained"
 
 
 def _size(system: System, family: PaperFamily) -> str:

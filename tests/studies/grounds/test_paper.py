@@ -9,6 +9,7 @@ import pytest
 from crosstone.errors import ConfigError
 from crosstone.runs.recipe import load_recipe
 from crosstone.studies.cmt import ABLATION, ALPHA, MAIN
+from crosstone.studies.ctal_ablation import ABLATION as CTAL_ABLATION
 from crosstone.studies.grounds import Paper, ground_of
 from crosstone.studies.grounds.paper import PAPER
 from crosstone.studies.jbls import MAIN as JBLS
@@ -124,6 +125,36 @@ def test_two_way_heads_weigh_as_in_their_recipe(family: str, paper: Callable[[st
     assert (one.supervised.criterion, one.supervised.weight) == ("auto", 1.0)
 
 
+@pytest.mark.parametrize(
+    ("name", "asks"), [("iemocap", ""), ("mosei", ", sentiment"), ("librispeech", ", speaker")]
+)
+def test_what_ctal_is_weighed_against_is_pretrained_on_librispeech(
+    name: str, asks: str, paper: Callable[[str], Paper]
+) -> None:
+    plan = plan_study(CTAL_ABLATION, paper(name), [0])
+    begins = {}
+    for system, steps in plan.trained.items():
+        model, earlier = steps[0].described.model, dict(steps[0].given).get("model.init")
+        if isinstance(earlier, Trained) and model.family != "ctal":
+            assert earlier.described.model.family == model.family
+            assert earlier.described.data.split == "train"
+            begins[system.removesuffix(asks)] = earlier.recipe
+    assert begins == {
+        "speech alone (Mockingjay)": "mockingjay-pretrain",
+        **({} if asks == ", speaker" else {"text alone (RoBERTa)": "text-large-pretrain"}),
+        "two streams (LXMERT)": "two-stream-pretrain",
+        "one stream (VisualBERT)": "single-stream-pretrain",
+    }
+    assert plan.left_out[f"(g) towers pretrained apart{asks}"] == (
+        "no family fuses a Mockingjay and a RoBERTa that were pretrained apart: the speech encoder "
+        "of shallow fusion takes a waveform, a Mockingjay mel frames"
+    )
+    assert plan.left_out[f"(a) less speech{asks}"] == (
+        "it hears a part of the speech without labels, which no recipe takes out of LibriSpeech: "
+        "prepare that part alone, such as subsets=train-clean-360, and name it as unlabelled"
+    )
+
+
 def test_what_is_not_trained_says_why(
     paper: Callable[[str], Paper], write_corpus: Callable[..., Path]
 ) -> None:
@@ -141,6 +172,7 @@ def test_what_is_not_trained_says_why(
         ({"towers": False}, "pretrained ones that others released"),
         ({"family": "jbls", "start": "pretrained"}, "'jbls' has no pretraining"),
         ({"family": "ctal", "start": "adapted"}, "no recipe adapts 'ctal' to mosi"),
+        ({"family": "text", "start": "pretrained"}, "'text' has no pretraining"),
     ):
         assert why in ground.lacks(System(name="it", **fields))
 
