@@ -1,18 +1,20 @@
 """A timeline asks its model no more once it is told to stop."""
 
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Timer
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from listening import Listening
-from sounds import tone
+from sounds import file_of, tone
 
 from crosstone.inference import Predictor
 from crosstone.serve import Limits, server
+from crosstone.serve.limits import Refused
 from crosstone.serve.timelines import BATCH_SIZE, timeline_of
 from crosstone.serve.uploads import Upload
 from crosstone.serve.waiting import NobodyWaits
@@ -47,16 +49,26 @@ def test_it_ends_between_blocks_and_between_batches(
     predictor: Predictor, batches: Callable[..., list[int]], tmp_path: Path
 ) -> None:
     (tmp_path / "a.wav").write_bytes(tone(10))
-    upload, stop = Upload(audio=tmp_path / "a.wav", fields=CUT), threading.Event()
+    upload, stop = Upload(audio=tmp_path / "a.wav", fields=CUT), Event()
     asked = batches(lambda: None)
     assert len(timeline_of(predictor, upload, Limits(), stop)["segments"]) == sum(asked) == 19
     asked = batches(stop.set)
     with pytest.raises(NobodyWaits):
         timeline_of(predictor, upload, Limits(), stop)
     assert asked == [BATCH_SIZE]
-    with pytest.raises(NobodyWaits):  # before any is asked about
+    (tmp_path / "a.wav").write_bytes(file_of(np.zeros(160_000)))
+    with pytest.raises(NobodyWaits):  # though the model would be asked about nothing
         timeline_of(predictor, upload, Limits(), stop)
-    assert asked == [BATCH_SIZE]
+
+
+def test_windows_that_come_to_too_much_are_refused_before_one_is_asked_about(
+    predictor: Predictor, batches: Callable[..., list[int]], tmp_path: Path
+) -> None:
+    (tmp_path / "a.wav").write_bytes(tone(10))
+    upload, asked = Upload(audio=tmp_path / "a.wav", fields=CUT), batches(lambda: None)
+    with pytest.raises(Refused, match="that last at most 18 s together"):
+        timeline_of(predictor, upload, Limits(timeline_seconds=12, timeline_passes=1.5), Event())
+    assert not asked
 
 
 def request_of(address: str) -> tuple[tuple[str, int], bytes]:
@@ -77,7 +89,7 @@ def request_of(address: str) -> tuple[tuple[str, int], bytes]:
 def test_a_client_that_hangs_up_gives_its_place_back(
     predictor: Predictor, batches: Callable[..., list[int]], places: Path
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    begun, go_on = Event(), Event()
 
     def wait() -> None:
         begun.set()
@@ -104,7 +116,7 @@ def test_a_stop_ends_a_timeline_that_takes_too_long(
     places: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    begun, go_on = Event(), Event()
 
     def wait() -> None:
         begun.set()
@@ -118,7 +130,7 @@ def test_a_stop_ends_a_timeline_that_takes_too_long(
             client.sendall(request)
             assert begun.wait(30)
             listening.stop()
-            threading.Timer(1, go_on.set).start()  # a batch is not broken off
+            Timer(1, go_on.set).start()  # a batch is not broken off
             listening.thread.join(30)
     assert asked == [BATCH_SIZE]
     assert not list(places.iterdir())
