@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from crosstone.errors import CrosstoneError
+from crosstone.nn.quantizer import VQWav2VecModel
 
 Precision = Literal["float32", "bf16"]
 """bf16: matrix products and convolutions in bfloat16, all else in float32 (torch's autocast)."""
@@ -32,7 +33,11 @@ def device_of(asked: str | None) -> torch.device:
 
 def halve(model: nn.Module) -> None:
     """Keep the weights of linear layers and convolutions in bfloat16, as autocast would read them
-    anew in each call; those that are made of others stay."""
+    anew in each call; those that are made of others stay, and a tokenizer's, which no autocast
+    reaches."""
+    tokenizers = [module for module in model.modules() if isinstance(module, VQWav2VecModel)]
+    kept = {part for tokenizer in tokenizers for part in tokenizer.modules()}
     for module in model.modules():
-        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)) and not is_parametrized(module):
+        is_product = isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d))
+        if is_product and module not in kept and not is_parametrized(module):
             module.to(torch.bfloat16)

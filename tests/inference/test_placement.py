@@ -14,8 +14,9 @@ from crosstone.data.batch import Item
 from crosstone.errors import CrosstoneError
 from crosstone.inference import Predictor
 from crosstone.inference.placement import device_of
-from crosstone.models import CMTConfig, CMTModel, HeadSpec
+from crosstone.models import FAMILIES, CMTConfig, CMTModel, HeadSpec
 from crosstone.models.task import TaskModel, build_task
+from crosstone.models.towers import audio_tower, from_encoders, text_tower
 
 
 @pytest.fixture
@@ -39,7 +40,9 @@ def clips(count: int) -> list[Item]:
 
 
 def chances(predictor: Predictor) -> torch.Tensor:
-    found = [list((p.probabilities or {}).values()) for p in predictor.answers(clips(3))]
+    hears, reads = predictor.hears, predictor.model.backbone.text_encoder is not None
+    items = [Item(c.id, c.audio if hears else None, c.text if reads else None) for c in clips(3)]
+    found = [list((p.probabilities or {}).values()) for p in predictor.answers(items)]
     return torch.tensor(found)
 
 
@@ -54,6 +57,42 @@ def test_bf16_is_autocast_whose_weights_were_rounded_once(model: TaskModel) -> N
     torch.testing.assert_close(chances(halved), cast, rtol=0, atol=0)
     torch.testing.assert_close(chances(halved), chances(plain), rtol=0, atol=0.02)
     assert not torch.equal(chances(halved), chances(plain))
+
+
+def predictor_of(name: str) -> Predictor:
+    """A family on its smallest towers, with a head that says something of each utterance."""
+    family = FAMILIES[name]
+    torch.manual_seed(0)
+    backbone = from_encoders(
+        family.model,
+        audio=audio_tower(family.audio_tower) if family.hears else None,
+        text=text_tower(family.text_tower, 60) if family.reads else None,
+        **family.small,
+    )
+    heads = {"emotion": HeadSpec(kind="classification", labels=("ang", "hap", "sad"))}
+    model = build_task(backbone, heads, heard=["+".join(family.modalities)]).eval()
+    model.heads["emotion"].weight.data.normal_(0, 0.2)
+    return Predictor(model, head="emotion")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_answers_in_bf16(name: str) -> None:
+    plain = predictor_of(name)
+    halved = Predictor(deepcopy(plain.model), precision="bf16")
+    torch.testing.assert_close(chances(halved), chances(plain), rtol=0, atol=0.05)
+
+
+def test_codes_are_of_the_precision_that_a_tokenizer_has() -> None:
+    model = predictor_of("jbls-audio").model
+    tokenizer = model.backbone.audio_encoder.model.tokenizer
+    sound = torch.from_numpy(clips(1)[0].audio)[None]
+    before = tokenizer(sound)
+    Predictor(model, precision="bf16")
+    with torch.autocast("cpu", torch.bfloat16):
+        after = tokenizer(sound)
+    assert torch.equal(before.codes, after.codes)
+    assert torch.equal(before.features, after.features)
+    assert tokenizer.convolutions[0].weight.dtype == torch.float32
 
 
 def test_a_device_that_is_not_here_is_refused(tmp_path: Path) -> None:
