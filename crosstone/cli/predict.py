@@ -213,13 +213,22 @@ def _writer(
         yield Writer(stream, form, labels=labels, is_timeline=is_timeline), set()
         return
     out.parent.mkdir(parents=True, exist_ok=True)
-    done = go_on(out, form, is_timeline=is_timeline) if out.exists() else set()
+    done: set[str] = set()
+    if out.exists():
+        done = go_on(out, form, labels=labels, is_timeline=is_timeline)
     with out.open("a", encoding="utf-8", newline="") as file:
         begun = out.stat().st_size > 0
         yield (
             Writer(file, form, labels=labels, is_timeline=is_timeline, has_header=begun),
             done,
         )
+
+
+def _new(asked: "Iterable[Recording | Refusal]", done: set[str]) -> "Iterator[Recording | Refusal]":
+    """The questions that are not answered yet."""
+    from crosstone.inference.output import on_one_line
+
+    return (each for each in asked if on_one_line(each.id) not in done)
 
 
 class _Answering:
@@ -249,9 +258,9 @@ class _Answering:
 
         total = len(asked) if isinstance(asked, list) else None
         self.is_single = total == 1
-        new = (each for each in asked if each.id not in done)
+        new = _new(asked, done)
         if self.predictor.reads:
-            new = with_transcripts(new)  # type: ignore[assignment]
+            new = with_transcripts(new)
         answers = self.predictor.predict_many(
             new, batch_size=self.batch_size, recogniser=self.recogniser
         )
@@ -278,9 +287,7 @@ class _Answering:
         from crosstone.inference.timeline import Waveform, timeline
 
         self.is_single = isinstance(asked, list) and len(asked) == 1
-        for each in asked:
-            if each.id in done:
-                continue
+        for each in _new(asked, done):
             self.num_asked += 1
             if isinstance(each, Refusal):
                 self._refuse(each.reason, show)

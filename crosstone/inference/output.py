@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import shutil
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -20,13 +22,15 @@ _PREDICTION = (
     *("value", "low", "high", "text", "text_source"),
 )
 _TIMELINE = ("segment", "smoothed", "turn", "unanswered", "last")
+_PROSE = ("text", "unanswered")
 
 
 class Writer:
     """Writes answers, as `as_dict` gives them, one by one to a stream.
 
     labels: the classes, each a column of CSV, as p(name) where its name is a column's already.
-    is_timeline: whether the answers are segments.
+    is_timeline: whether the answers are segments. A cell of CSV has no line break: in text and
+    reasons all blanks become one, elsewhere a break stands as JSON would escape it.
     """
 
     def __init__(
@@ -39,11 +43,10 @@ class Writer:
         has_header: bool = False,
     ) -> None:
         self._stream, self._form, self._labels = stream, form, labels
-        self._columns = (*_PREDICTION, *(_TIMELINE if is_timeline else ()))
+        self._columns = _columns(is_timeline)
         self._number = 0
         if form == "csv" and not has_header:
-            classes = (f"p({each})" if each in self._columns else each for each in labels)
-            self._write(_csv_line([*self._columns, *classes]))
+            self._write(_csv_line(_header(labels, is_timeline)))
 
     def write(self, answer: Mapping[str, Any]) -> None:
         """One answer, in the stream at once."""
@@ -53,7 +56,7 @@ class Writer:
             lists = {k: "+".join(answer.get(k, ())) for k in ("used", "label_set")}
             shown = {**answer, **lists}
             probabilities = answer.get("probabilities") or {}
-            cells = [shown.get(name) for name in self._columns]
+            cells = [_cell(name, shown.get(name)) for name in self._columns]
             self._write(_csv_line(cells + [probabilities.get(name) for name in self._labels]))
         elif answer.get("label") is not None or answer.get("value") is not None:
             self._number += 1
@@ -81,11 +84,31 @@ class Writer:
         self._stream.flush()
 
 
+def on_one_line(name: str) -> str:
+    """A name without line breaks, and without bytes that are no text: as JSON would escape them."""
+    line = name.replace("\r", "\\r").replace("\n", "\\n")
+    return line.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _cell(column: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return " ".join(value.split()) if column in _PROSE else on_one_line(value)
+
+
+def _columns(is_timeline: bool) -> tuple[str, ...]:
+    return (*_PREDICTION, *(_TIMELINE if is_timeline else ()))
+
+
+def _header(labels: Sequence[str], is_timeline: bool) -> list[str]:
+    columns = _columns(is_timeline)
+    classes = (f"p({each})" if each in columns else each for each in labels)
+    return [*columns, *map(on_one_line, classes)]
+
+
 def _csv_line(cells: Sequence[Any]) -> str:
-    """A row on one line: line breaks inside a cell become blanks."""
     line = io.StringIO(newline="")
-    shown = [" ".join(cell.split()) if isinstance(cell, str) else cell for cell in cells]
-    csv.writer(line, lineterminator="\n").writerow(shown)
+    csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue()
 
 
@@ -95,12 +118,15 @@ def _srt_time(seconds: float) -> str:
     return f"{hours:02}:{minutes:02}:{milliseconds // 1000:02},{milliseconds % 1000:03}"
 
 
-def go_on(path: Path, form: Format, *, is_timeline: bool) -> set[str]:
-    """The ids that a file of answers has whole; all other lines are taken out of it.
+def go_on(
+    path: Path, form: Format, *, labels: Sequence[str] = (), is_timeline: bool = False
+) -> set[str]:
+    """The ids, each `on_one_line`, that a file of answers has whole; all other lines are taken out.
 
     A line that broke off goes, and so does a timeline without its last segment, wherever it stands.
-    Raises CrosstoneError, and takes nothing out, for a form that cannot be gone on with, for a file
-    of another form, and for timelines where answers are none, or the other way round.
+    labels, is_timeline: as for `Writer`. Raises CrosstoneError, and takes nothing out, for a form
+    that cannot be gone on with, and for a file of another form, of other columns (CSV), or of
+    timelines where answers are none, or the other way round.
     """
     if form in OF_ONE_RECORDING:
         raise CrosstoneError(f"--resume: expected --format jsonl or csv, found {form}")
@@ -117,9 +143,8 @@ def go_on(path: Path, form: Format, *, is_timeline: bool) -> set[str]:
             if not line.endswith(b"\n"):
                 break
             if form == "csv" and number == 1:
-                columns = next(csv.reader([line.decode("utf-8-sig", "replace")]))
-                begin, end = len(_PREDICTION), len(_PREDICTION + _TIMELINE)
-                _accept_kind(path, tuple(columns[begin:end]) == _TIMELINE, is_timeline)
+                columns = _header(labels, is_timeline)
+                _accept_header(path, line, columns, is_timeline)
                 finished = kept.write(line)
                 continue
             answer = _answer(path, number, line, form, columns)
@@ -129,7 +154,7 @@ def go_on(path: Path, form: Format, *, is_timeline: bool) -> set[str]:
                 kept.seek(finished)  # over one that has no end
             kept.write(line)
             if not is_timeline or str(answer.get("last")).lower() == "true":
-                done.add(str(answer["id"]))
+                done.add(on_one_line(str(answer["id"])))
                 finished = kept.tell()
         kept.truncate(finished)
     return done
@@ -144,19 +169,48 @@ def _accept_kind(path: Path, has_timelines: bool, is_timeline: bool) -> None:
         )
 
 
+def _accept_header(path: Path, line: bytes, expected: Sequence[str], is_timeline: bool) -> None:
+    try:
+        found = _cells(line.removeprefix(BOM_UTF8))
+    except ValueError:
+        found = []
+    begin, end = len(_PREDICTION), len(_PREDICTION + _TIMELINE)
+    if tuple(found[:begin]) != _PREDICTION:
+        raise _something_else(path, 1, "csv")
+    _accept_kind(path, tuple(found[begin:end]) == _TIMELINE, is_timeline)
+    for number, (one, other) in enumerate(zip_longest(expected, found, fillvalue="none"), 1):
+        if one != other:
+            raise CrosstoneError(
+                f"{path}: column {number}: expected {one}, found {other}; go on with the model and "
+                "--head that began it, or choose another --out"
+            )
+
+
 def _answer(
     path: Path, number: int, line: bytes, form: Format, columns: Sequence[str]
 ) -> Mapping[str, Any]:
     try:
         if form == "csv":
-            answer = dict(zip(columns, next(csv.reader([line.decode()])), strict=True))
+            answer = dict(zip(columns, _cells(line), strict=True))
         else:
             answer = json.loads(line)
-        if "id" in answer:
+        if isinstance(answer, dict) and "id" in answer:
             return answer
-    except (ValueError, TypeError, StopIteration):
+    except (ValueError, RecursionError):
         pass
-    raise CrosstoneError(
+    raise _something_else(path, number, form)
+
+
+def _cells(line: bytes) -> list[str]:
+    """The cells of a row; ValueError where it is none."""
+    try:
+        return next(csv.reader([line.decode()]))
+    except csv.Error as error:
+        raise ValueError(error) from None
+
+
+def _something_else(path: Path, number: int, form: Format) -> CrosstoneError:
+    return CrosstoneError(
         f"{path}: line {number}: expected an answer of crosstone predict as {form}, found "
         "something else; choose another --out"
     )

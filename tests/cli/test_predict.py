@@ -120,6 +120,33 @@ def test_one_bad_file_stops_none_and_a_run_goes_on(
     assert "asking" not in crosstone(*asked[:3], *asked[4:], "--resume").err
 
 
+def test_a_run_goes_on_with_the_same_names_columns_and_kind(
+    crosstone: Any, listener: Path, reader: Path, calls: Path, tmp_path: Path
+) -> None:
+    odd = [calls / name for name in ("my  call.flac", "a\nb.flac")]
+    for path in odd:
+        path.write_bytes((calls / "calm.flac").read_bytes())
+    for form in ("csv", "jsonl"):
+        out = tmp_path / f"answers.{form}"
+        asked = ("predict", listener, *odd, "--format", form, "--out", out)
+        assert crosstone(*asked).code == 0
+        whole = out.read_text()
+        assert whole.count("\n") == (3 if form == "csv" else 2)
+        assert crosstone(*asked, "--resume").code == 0
+        done = crosstone(*asked, "--resume", "--segments", "fixed")
+        assert done.code == 2
+        assert "expected timelines, found one answer for each" in " ".join(done.err.split())
+        assert out.read_text() == whole
+    done = crosstone("predict", reader, "--text", "x", "--format", "csv", "--resume", "--out", out)
+    assert (done.code, "expected an answer of crosstone" in " ".join(done.err.split())) == (2, True)
+    out = tmp_path / "answers.csv"
+    done = crosstone("predict", reader, "--text", "x", "--format", "csv", "--resume", "--out", out)
+    assert (done.code, "column 13: expected none, found calm" in " ".join(done.err.split())) == (
+        2,
+        True,
+    )
+
+
 def test_where_words_come_from(
     crosstone: Any, reader: Path, calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from crosstone.errors import CrosstoneError
-from crosstone.inference.output import Writer, go_on
+from crosstone.inference.output import Writer, go_on, on_one_line
 
 CALM = {"calm": 0.75, "tense": 0.25}
+LABELS = tuple(CALM)
 FIRST = {
     "id": "a.wav",
     "start": 0.0,
@@ -27,7 +28,7 @@ NOTHING = {"id": "a.wav", "start": 5.0, "end": 6.0, "unanswered": "silent"}
 
 def written(form: str, *answers: dict[str, object], **options: object) -> str:
     stream = io.StringIO()
-    writer = Writer(stream, form, labels=("calm", "tense"), **options)  # type: ignore[arg-type]
+    writer = Writer(stream, form, labels=LABELS, **options)  # type: ignore[arg-type]
     for answer in answers:
         writer.write(answer)
     return stream.getvalue()
@@ -66,7 +67,7 @@ def test_a_line_that_broke_off_is_answered_again(tmp_path: Path, form: str) -> N
     other = {**FIRST, "id": "b.wav"}
     whole = written(form, FIRST)
     path.write_text(written(form, FIRST, other)[:-9], newline="")
-    assert go_on(path, form, is_timeline=False) == {"a.wav"}  # type: ignore[arg-type]
+    assert go_on(path, form, labels=LABELS, is_timeline=False) == {"a.wav"}  # type: ignore[arg-type]
     assert path.read_text() == whole
 
 
@@ -77,7 +78,7 @@ def test_a_timeline_without_its_end_is_answered_again(tmp_path: Path, form: str)
     whole = written(form, *lines, is_timeline=True)
     other = {**FIRST, "id": "b", "segment": 0}
     path.write_text(written(form, *lines, other, is_timeline=True), newline="")
-    assert go_on(path, form, is_timeline=True) == {"a.wav"}  # type: ignore[arg-type]
+    assert go_on(path, form, labels=LABELS, is_timeline=True) == {"a.wav"}  # type: ignore[arg-type]
     assert path.read_text() == whole
 
 
@@ -95,7 +96,7 @@ def test_a_timeline_that_failed_before_others_is_taken_out(tmp_path: Path, form:
     everything = [*first, *failed[0], *failed[1], *last, *failed[0]]
     path.write_text(written(form, *everything, is_timeline=True), newline="")
     for _ in range(2):
-        assert go_on(path, form, is_timeline=True) == {"a.wav", "c.wav"}  # type: ignore[arg-type]
+        assert go_on(path, form, labels=LABELS, is_timeline=True) == {"a.wav", "c.wav"}  # type: ignore[arg-type]
         assert path.read_text() == written(form, *first, *last, is_timeline=True)
 
 
@@ -104,7 +105,7 @@ def test_a_file_that_is_gone_on_with_stays_what_it_was(tmp_path: Path) -> None:
     there.write_text(written("jsonl", FIRST, SECOND)[:-9])
     there.chmod(0o600)
     path.symlink_to(there)
-    go_on(path, "jsonl", is_timeline=False)
+    go_on(path, "jsonl")
     assert there.read_text() == written("jsonl", FIRST)
     assert (path.is_symlink(), there.stat().st_mode & 0o777) == (True, 0o600)
     assert sorted(tmp_path.iterdir()) == [path, there]
@@ -126,7 +127,7 @@ def test_timelines_and_answers_do_not_mix(
     content = written(form, answer, is_timeline=is_timeline)
     path.write_text(content, newline="")
     with pytest.raises(CrosstoneError, match=said):
-        go_on(path, form, is_timeline=not is_timeline)  # type: ignore[arg-type]
+        go_on(path, form, labels=LABELS, is_timeline=not is_timeline)  # type: ignore[arg-type]
     assert path.read_text() == content
     assert list(tmp_path.iterdir()) == [path]
 
@@ -137,13 +138,49 @@ def test_timelines_and_answers_do_not_mix(
         ("srt", "", "expected --format jsonl or csv, found srt"),
         ("jsonl", "id,label\na,calm\n", "line 1: expected an answer of crosstone predict as jsonl"),
         ("jsonl", '{"id": "a"}\n[]\n', "line 2: expected an answer"),
-        ("csv", "id,label\na\n", "line 2: expected an answer of crosstone predict as csv"),
+        ("jsonl", '"id"\n', "line 1: expected an answer"),
+        ("jsonl", f"{'[' * 200_000}\n", "line 1: expected an answer"),
+        ("csv", "id,label\na,calm\n", "line 1: expected an answer of crosstone predict as csv"),
+        ("csv", written("csv") + "a\n", "line 2: expected an answer of crosstone predict as csv"),
+        ("csv", f"{written('csv')}{'a' * 200_000}\n", "line 2: expected an answer"),
+        ("csv", "\xff" + written("csv"), "line 1: expected an answer of crosstone predict as csv"),
     ],
 )
 def test_files_that_cannot_be_gone_on_with(
     tmp_path: Path, form: str, content: str, said: str
 ) -> None:
-    (tmp_path / "out").write_text(content)
+    (tmp_path / "out").write_text(content, encoding="latin-1", newline="")
     with pytest.raises(CrosstoneError, match=said):
-        go_on(tmp_path / "out", form, is_timeline=False)  # type: ignore[arg-type]
-    assert (tmp_path / "out").read_text() == content
+        go_on(tmp_path / "out", form, labels=LABELS)  # type: ignore[arg-type]
+    assert (tmp_path / "out").read_text("latin-1") == content
+
+
+@pytest.mark.parametrize(
+    "labels,said",
+    [
+        (("happy", "tense"), "column 13: expected happy, found calm; go on with the model and"),
+        (("tense", "calm"), "column 13: expected tense, found calm"),
+        (("calm",), "column 14: expected none, found tense"),
+        (("calm", "tense", "text"), r"column 15: expected p\(text\), found none"),
+    ],
+)
+def test_rows_of_other_columns_do_not_mix(
+    tmp_path: Path, labels: tuple[str, ...], said: str
+) -> None:
+    path = tmp_path / "out"
+    path.write_text(written("csv", FIRST), newline="")
+    with pytest.raises(CrosstoneError, match=said):
+        go_on(path, "csv", labels=labels)
+    assert path.read_text() == written("csv", FIRST)
+    path.write_text("\ufeff" + written("csv", FIRST), "utf-8", newline="")
+    assert go_on(path, "csv", labels=LABELS) == {"a.wav"}
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("identity", ["my  call .wav", " a\tb", "a\r\nb", "a\udcff.wav", "C:\\new"])
+def test_every_id_is_known_again(tmp_path: Path, form: str, identity: str) -> None:
+    path = tmp_path / "out"
+    path.write_text(written(form, {**FIRST, "id": identity}), "utf-8", newline="")
+    done = go_on(path, form, labels=LABELS)  # type: ignore[arg-type]
+    assert done == {on_one_line(identity)}
+    assert on_one_line("a\r\nb\udcff \\n") == r"a\r\nb\udcff \n"
