@@ -41,3 +41,12 @@ def halve(model: nn.Module) -> None:
         is_product = isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d))
         if is_product and module not in kept and not is_parametrized(module):
             module.to(torch.bfloat16)
+
+
+def refuse_rounded(precision: Precision, verb: str) -> None:
+    """Raise CrosstoneError for what a verb cannot make of weights that were rounded."""
+    if precision != "float32":
+        raise CrosstoneError(
+            f"{verb}: expected a model that computes in float32, found {precision}; load it "
+            "without precision"
+        )

@@ -1,7 +1,7 @@
 """An answer taken apart: by occlusion, by integrated gradients, by modality, beside attention."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,8 +43,10 @@ from crosstone.inference.explain.quantity import (
 )
 from crosstone.inference.explain.randomised import rank_correlation, shuffled
 from crosstone.inference.explain.words import Word, mask_token_of, token_mask
+from crosstone.inference.placement import refuse_rounded
 from crosstone.inference.recording import Recording
 from crosstone.inference.transcripts import Cue
+from crosstone.inference.windows import answered
 from crosstone.models.task import TaskModel
 
 if TYPE_CHECKING:
@@ -64,27 +66,23 @@ def explain(
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Explanation:
-    """What each word and each stretch of one recording did to the answer for a label, the model's
-    own if none.
+    """What each word and each stretch of one recording did to the score of a label; if none, of the
+    most probable one in the answer, whether or not it is unsure of it.
 
     cues: the words of the recording with their times. Raises what `Predictor.question` raises, and
-    CrosstoneError for a label that the head has not, or for cues that say other words.
+    CrosstoneError for a label that the head has not, for cues that say other words, or for a model
+    that does not compute in float32.
     """
+    refuse_rounded(predictor.precision, "explain")
     settings = settings or Settings()
     question = predictor.question(recording)
     item, model = question.item, predictor.model
-    given: Prediction = replace(
-        next(predictor.answers([item])),
-        start=question.start,
-        end=question.end,
-        text=question.text,
-        text_source=question.text_source,
-    )
-    raw = given.uncalibrated or given.probabilities
+    given: Prediction = next(answered([question], predictor.answers, batch_size=1))
+    shown = given.probabilities
     quantity = quantity_of(
         predictor.head,
         predictor.spec,
-        answer=max(raw, key=raw.__getitem__) if raw else None,
+        answer=max(shown, key=shown.__getitem__) if shown else None,
         label=label,
         scale=settings.scale,
     )

@@ -67,7 +67,7 @@ class Quantity:
 def quantity_of(
     head: str, spec: HeadSpec, *, answer: str | None, label: str | None, scale: Scale
 ) -> Quantity:
-    """What is explained of a head: the label that is asked for, else the model's own answer.
+    """What is explained of a head: the label that is asked for, else the answer's.
 
     Raises CrosstoneError for a label that the head has not.
     """

@@ -20,6 +20,7 @@ from crosstone.data import container
 from crosstone.data.batch import Item, collate
 from crosstone.errors import CheckFailed, ConfigError, CrosstoneError
 from crosstone.inference.export.graph import Graph
+from crosstone.inference.placement import refuse_rounded
 from crosstone.inference.prediction import Prediction
 from crosstone.inference.predictor import Predictor
 from crosstone.models.towers import max_tokens
@@ -87,14 +88,15 @@ def export_onnx(
     the model was trained on; sounds and words are made up where there are none. int8: a quantised
     graph beside the other (weights of its matrix products, the activations as they come). finish:
     called with the folder before it takes its place. Nothing is left where anything fails. Raises
-    CrosstoneError for a model that cannot be written as one graph, ConfigError for a folder that
-    holds files or where a package is missing, CheckFailed where logits or final probabilities
-    differ from torch's by more than 1e-3, or an answer is another. An accuracy that the predictor
-    promises (abstain) the folder keeps too.
+    CrosstoneError for a model that cannot be written as one graph or does not compute in float32,
+    ConfigError for a folder that holds files or where a package is missing, CheckFailed where
+    logits or final probabilities differ from torch's by more than 1e-3, or an answer is another. An
+    accuracy that the predictor promises (abstain) the folder keeps too.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out}: expected an empty or new folder, found files; choose another")
     _expect_packages()
+    refuse_rounded(predictor.precision, "export")
     graph = Graph(predictor)
     items = [
         item for clip in clips or _made_up(predictor) for item in _combinations(predictor, clip)

@@ -13,11 +13,13 @@ from transformers import RobertaConfig
 from crosstone.data.batch import Item, collate
 from crosstone.data.text import train_tokenizer
 from crosstone.errors import CrosstoneError
+from crosstone.inference.calibration import Calibration, Certainty
 from crosstone.inference.explain import Explanation, Settings
 from crosstone.inference.explain.occlusion import speech_noise
 from crosstone.inference.explain.randomised import rank_correlation, shuffled
 from crosstone.inference.predictor import Predictor
 from crosstone.inference.transcripts import Cue
+from crosstone.metrics.scaling import Scaling
 from crosstone.models import BaselineConfig, BaselineModel, HeadSpec
 from crosstone.models.task import TaskModel, build_task
 from crosstone.nn.logmel import LogMelConfig
@@ -221,6 +223,44 @@ def test_the_score_is_the_log_odds_of_the_label() -> None:
         assert p - without == pytest.approx(shared.words[1].occlusion, abs=1e-6)
     most = max(answer, key=answer.__getitem__)
     assert predictor.explain(text="the bad day", settings=QUICK).label == most
+
+
+def test_the_answer_that_is_shown_is_explained() -> None:
+    """Calibration may name another class than the model does, and so may not being sure."""
+    model = only_one_word()
+    answer = Predictor(model, TOKENIZER).predict(text="the bad day").probabilities
+    assert answer is not None
+    least = min(answer, key=answer.__getitem__)
+    bias = tuple(0.1 if label == least else 0.0 for label in answer)
+    confidence = np.linspace(0.34, 0.99, 100)
+    certainty = Certainty(
+        scaling=Scaling((0.0, 0.0, 0.0), bias),
+        strangeness=1 - confidence,
+        confidence=confidence,
+        hits=confidence > 0.55,
+        speakers=np.arange(100),
+    )
+    calibration = Calibration(
+        head="mood",
+        method="vector",
+        rule="by hand",
+        corpus="none",
+        labels=tuple(answer),
+        kinds={"text": certainty},
+    )
+    careful = Predictor(model, TOKENIZER, calibration=calibration, abstain=0.9)
+    found = careful.explain(text="the bad day", settings=QUICK)
+    assert found.answer["label"] == "unsure"
+    assert found.label == least
+    assert found.probability == pytest.approx(answer[least], abs=1e-6)
+
+
+def test_rounded_weights_are_not_explained() -> None:
+    halved = Predictor(only_one_word(), TOKENIZER, precision="bf16")
+    with pytest.raises(
+        CrosstoneError, match=r"^explain: expected a model that .* found bf16; load"
+    ):
+        halved.explain(text="the bad day", settings=QUICK)
 
 
 def test_two_way_heads_are_explained_by_their_own() -> None:

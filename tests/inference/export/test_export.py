@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,13 @@ def test_a_graph_that_differs_is_refused_and_nothing_is_left(
     only_words = replace(Item("a", None, None))
     with pytest.raises(CrosstoneError, match="to check the graph on, found none"):
         export_onnx(both, tmp_path / "out", clips=[only_words])
+
+
+def test_rounded_weights_are_not_exported(both: Predictor, tmp_path: Path) -> None:
+    halved = Predictor(deepcopy(both.model), both.tokenizer, precision="bf16")
+    with pytest.raises(CrosstoneError, match=r"^export: expected a model that .* found bf16; load"):
+        export_onnx(halved, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 def promising(both: Predictor, *, abstain: float | None = None, bias: float = 0.0) -> Predictor:
