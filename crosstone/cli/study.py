@@ -134,6 +134,9 @@ def _show(plan: "Plan", out: Path, as_json: bool) -> None:
 
 
 def _options(settings: list[str]) -> dict[str, str]:
+    from crosstone.studies.grounds import OPTIONS
+
+    known = ("corpus", *OPTIONS)
     found = {}
     for setting in settings:
         key, sign, value = setting.partition("=")
@@ -141,6 +144,8 @@ def _options(settings: list[str]) -> dict[str, str]:
             raise ConfigError(
                 f"study: expected NAME=VALUE, as in corpus=corpora/iemocap, found '{setting}'"
             )
+        if key not in known:
+            raise ConfigError(f"study: expected {', '.join(known)}, found '{key}'")
         found[key] = value
     return found
 
@@ -154,8 +159,8 @@ def _command(
     budget: int,
     out: Path,
 ) -> str:
-    words = ["crosstone study", name, *(options or [])]
+    words = ["crosstone study", name, *map(shlex.quote, options or [])]
     words += ["--quick"] if quick else [f"--seeds {seeds}"]
     words += [f"--only {shlex.quote(system)}" for system in only or ()]
-    words += [f"--budget {budget}"] * (budget > 1) + [f"--out {out}"]
+    words += [f"--budget {budget}"] * (budget > 1) + [f"--out {shlex.quote(str(out))}"]
     return " ".join(words)

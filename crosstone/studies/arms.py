@@ -43,6 +43,7 @@ def study_folder(plan: Plan, root: Path) -> Path:
     kind = "-quick" if plan.ground.quick else ""
     kind += f"-budget-{plan.budget}" if plan.budget > 1 else ""
     kind += "-part" if plan.is_part else ""
+    kind += f"-{plan.mark}" if plan.mark else ""
     return root / f"{plan.study.name}-{plan.ground.name}{kind}"
 
 

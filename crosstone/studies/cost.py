@@ -52,13 +52,14 @@ def costs_of(names: Sequence[str], ground: Ground, seeds: Sequence[int]) -> list
             **{"systems": 0, "steps": 0, "runs": 0, "hours": 0.0},
         }
         try:
-            steps = plan_study(study, ground, seeds).steps
+            plan = plan_study(study, ground, seeds)
         except ConfigError as error:
             entry["why_not"] = str(error)
         else:
+            steps = plan.steps
             runs = [step for step in steps if isinstance(step, Trained)]
             entry |= {
-                "systems": len(study.systems),
+                "systems": len(plan.systems),
                 "steps": len(steps),
                 "runs": sum(_folds(step.described, step) for step in runs),
                 "hours": sum(_seconds(step, is_small, gflops) for step in steps) / 3600,

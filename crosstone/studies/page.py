@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from crosstone.files import write_text
 from crosstone.reports.comparison import System, read_systems
 from crosstone.reports.page import Block, Facts, Page, Paragraph
 from crosstone.reports.report import write_page
 from crosstone.reports.wording import enumerate_words
-from crosstone.studies.arms import pool_arms
+from crosstone.studies.arms import pool_arms, study_folder
 from crosstone.studies.board import Entry, try_claims
 from crosstone.studies.claims import claim_blocks, found
 from crosstone.studies.export import as_csv, claim_rows, result_rows, tables_tex
@@ -46,8 +48,11 @@ def write_study(plan: Plan, root: Path, *, command: str) -> StudyFiles:
     is not done.
     """
     record = record_of(plan, root, command=command)
-    pool_arms(plan, root)
-    return write_study_page(write_record(record, plan, root))
+    folder = study_folder(plan, root)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        pool_arms(plan, root)
+        return write_study_page(write_record(record, folder))
 
 
 def write_study_page(folder: Path) -> StudyFiles:

@@ -1,5 +1,7 @@
 """A study on a ground: its steps in order, each once, and which of them each system is."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,15 @@ class Plan:
 
     is_part: bool = False
     """Whether only some of the systems were asked for."""
+
+    @property
+    def mark(self) -> str:
+        """What tells this plan's folder from those of other systems, corpora and options; empty
+        for a whole study on what is made on the spot. More seeds have the same."""
+        if not self.is_part and self.ground.is_made:
+            return ""
+        keys = sorted((name, steps[0].key) for name, steps in self.trained.items())
+        return hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:6]
 
     @property
     def budget(self) -> int:

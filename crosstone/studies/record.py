@@ -9,7 +9,8 @@ from typing import Any
 from crosstone.config import build, to_tree
 from crosstone.errors import CheckpointError
 from crosstone.files import write_text
-from crosstone.studies.arms import arm_folder, study_folder
+from crosstone.studies.arms import arm_folder
+from crosstone.studies.grounds import Paper
 from crosstone.studies.plan import DONE, Plan
 from crosstone.studies.study import Study
 
@@ -35,6 +36,8 @@ class Record:
 
     study: Study
     ground: str
+    is_paper: bool
+    """Whether it stands on a paper's own corpus with its own encoders."""
     quick: bool
     seeds: tuple[int, ...]
     command: str
@@ -58,6 +61,7 @@ def record_of(plan: Plan, root: Path, *, command: str) -> Record:
     return Record(
         study=plan.study,
         ground=plan.ground.name,
+        is_paper=isinstance(plan.ground, Paper),
         quick=plan.ground.quick,
         seeds=plan.seeds,
         command=command,
@@ -68,10 +72,8 @@ def record_of(plan: Plan, root: Path, *, command: str) -> Record:
     )
 
 
-def write_record(record: Record, plan: Plan, root: Path) -> Path:
+def write_record(record: Record, folder: Path) -> Path:
     """Puts study.json into the study's folder, which it gives."""
-    folder = study_folder(plan, root)
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / RECORD, json.dumps(to_tree(record), indent=2, ensure_ascii=False))
     return folder
 

@@ -81,8 +81,9 @@ def costs(record: Record) -> list[Block]:
     return [
         Heading("Cost"),
         Paragraph(
-            f"{count(len(record.steps), 'step')}, {duration(total)} in all; a step that several "
-            "systems need, or another study, was done once."
+            f"{count(len(record.steps), 'step')}, {duration(total)} in all, of one that was cut "
+            "off and gone on with its last sitting; a step that several systems need, or another "
+            "study, was done once."
         ),
         Table("The steps by kind.", ("Step", "how many", "time"), tuple(rows), folded=True),
     ]

@@ -12,14 +12,19 @@ from typing import Any
 
 from crosstone.data.corpora import CORPORA
 from crosstone.data.corpus import Corpus
+from crosstone.errors import CheckpointError
 from crosstone.runs.codes import make_codebook
-from crosstone.runs.recipe import Recipe, load_recipe, recipe_tree
-from crosstone.runs.run import Progress
+from crosstone.runs.recipe import RECIPE, Recipe, load_recipe, recipe_tree
+from crosstone.runs.run import Progress, dump_recipe
 from crosstone.runs.runset import run
 from crosstone.studies.measures import MEASURES
 
 CODEBOOK = "codebook.safetensors"
 """File of a step that fits codewords."""
+
+GENERATION = 1
+"""Part of every key. Raised with each change of the code or of a default that moves what a step
+leaves (in the changelog, under Numbers): steps of different generations are never pooled."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,14 @@ class Trained(Step):
         return load_recipe(self.recipe, self._laid(places))
 
     def fill(self, root: Path, progress: Progress | None) -> None:
-        run(self.resolved(root), self.folder(root) / "run", resume=True, progress=progress)
+        recipe, begun = self.resolved(root), self.output(root) / RECIPE
+        if begun.is_file() and begun.read_text(encoding="utf-8") != dump_recipe(recipe):
+            raise CheckpointError(
+                f"{self.folder(root)}: expected a step begun by this version with its root and "
+                f"corpora where they are now, found another recipe in {begun.name}; move them "
+                "back, or remove that folder and ask again"
+            )
+        run(recipe, self.output(root), resume=True, progress=progress)
 
     def output(self, root: Path) -> Path:
         return self.folder(root) / "run"
@@ -223,5 +235,5 @@ class Measured(Step):
 
 
 def _hash(tree: Mapping[str, Any]) -> str:
-    text = json.dumps(tree, sort_keys=True, ensure_ascii=False)
+    text = json.dumps({"generation": GENERATION, **tree}, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

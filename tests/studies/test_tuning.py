@@ -72,7 +72,7 @@ def test_what_is_tried_otherwise_has_a_page_of_its_own(tmp_path):
     part = plan_study(STUDY, Twokey(), [0], only=["read"])
     assert study_folder(plan, tmp_path).name == "two-twokey"
     assert study_folder(with_budget(plan, 3), tmp_path).name == "two-twokey-budget-3"
-    assert study_folder(part, tmp_path).name == "two-twokey-part"
+    assert study_folder(part, tmp_path).name == f"two-twokey-part-{part.mark}"
 
 
 def test_a_budget_of_one_changes_nothing():

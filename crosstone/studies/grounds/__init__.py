@@ -32,6 +32,8 @@ def ground_of(corpus: str | None = None, *, quick: bool = False, **options: str)
     has no use for.
     """
     if "corpora" in options:
+        if corpus is not None:
+            raise ConfigError("study: expected corpus= or corpora=, found both; leave one out")
         folders = tuple(Path(name.strip()) for name in options.pop("corpora").split(","))
         _refuse_unused("several corpora", options, ())
         return Several.of(folders, quick=quick)
@@ -42,7 +44,7 @@ def ground_of(corpus: str | None = None, *, quick: bool = False, **options: str)
     name = Corpus.open(path).name
     if name == "twokey":
         _refuse_unused(name, options, ())
-        return Twokey(quick=quick, path=path)
+        return Twokey(quick=quick, path=_of_the_demo(path))
     if name in PROTOCOLS and not {"target", "unit", "folds"} & set(options):
         _refuse_unused(name, options, ("unlabelled", "codebook"))
         heard, codes = (
@@ -60,6 +62,17 @@ def ground_of(corpus: str | None = None, *, quick: bool = False, **options: str)
         unit=unit,
         folds=None if folds is None else _count(folds),
     )
+
+
+def _of_the_demo(path: Path) -> Path:
+    """A prepared twokey of the demo's law; ConfigError for another, which the claims are not of."""
+    law = Corpus.open(path).extras.get("law")
+    if law != "interplay":
+        raise ConfigError(
+            f"study: expected a twokey under interplay in {path}, found {law}; leave corpus= out, "
+            "and what a study needs is made"
+        )
+    return path
 
 
 def _count(folds: str) -> int:

@@ -14,6 +14,11 @@ class Ground(ABC):
     name: str
     quick: bool
 
+    @property
+    def is_made(self) -> bool:
+        """Whether all that it stands on is made on the spot, and so always the same."""
+        return False
+
     def fitted(self, study: Study) -> Study:
         """The study as it is here: with the claims that only this corpus allows."""
         return study

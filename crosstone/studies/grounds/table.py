@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from crosstone.data.corpus import Corpus
+from crosstone.models import FAMILIES
 from crosstone.runs.table import table_recipe
 from crosstone.studies.grounds.base import one_fold
 from crosstone.studies.grounds.small import SmallGround
@@ -22,6 +23,9 @@ FINETUNING = (
     "training.steps=null",
     f"training.epochs={EPOCHS}",
 )
+
+FROZEN = frozenset({"model.config.freeze_audio=all", "model.config.freeze_text=all"})
+"""What a system that freezes a whole encoder says."""
 
 NOTHING = 0.02
 """Gain of text that is called none: two points."""
@@ -55,6 +59,11 @@ class Table(SmallGround):
             return "it is about a corpus that is made on the spot, with two keys"
         if why := super().lacks(system):
             return why
+        if self.unlabelled is None and not FROZEN.isdisjoint(system.finetuning):
+            return (
+                "it freezes encoders, and from nothing there is nothing to freeze: expected "
+                "unlabelled=FOLDER, a prepared corpus that they learn from, found none"
+            )
         if system.start != "fresh" and self.unlabelled is None:
             return (
                 "its earlier stages need speech and text without labels: expected "
@@ -85,10 +94,11 @@ class Table(SmallGround):
         """With a claim that text adds nothing, where it cannot: all labels are said in the same
         words. It is tried on shallow fusion, which hears as speech alone does, where that is
         trained."""
-        there = [s for s in study.systems if not self.lacks(s) and s.share == 1]
+        there = [s for s in study.systems if not self.lacks(s) and s.share == 1 and not s.under]
         audio = next((s.name for s in there if s.family == "audio"), None)
         shallow = tuple(s.name for s in there if s.family == "shallow")
-        both = shallow or tuple(s.name for s in there if s.family not in UNIMODAL)
+        fused = (s.name for s in there if len(FAMILIES[s.family].modalities) == 2)
+        both = shallow or tuple(fused)
         count = same_texts(Corpus.open(self.path), self.target)
         if audio is None or not both or not count:
             return study
@@ -116,9 +126,6 @@ class Table(SmallGround):
             found["labels"] = f"[{', '.join(sorted(set(self.label_map.values())))}]"
         found["permits"] = f"[{', '.join(found['permits'])}]"
         return found
-
-
-UNIMODAL = ("audio", "text", "mockingjay")
 
 
 def same_texts(corpus: Corpus, target: str) -> int:

@@ -34,6 +34,15 @@ class Twokey(SmallGround):
     """A corpus that a person prepared with `crosstone prepare twokey`; None makes the demo's."""
     name: str = "twokey"
 
+    @property
+    def is_made(self) -> bool:
+        return self.path is None
+
+    def lacks(self, system: System) -> str:
+        if self.path is not None and (system.corpus or system.unlabelled or system.elsewhere):
+            return "it is about other corpora with two keys, made on the spot: leave corpus= out"
+        return super().lacks(system)
+
     def corpus(self, system: System) -> Step:
         return self.made(system.corpus)
 

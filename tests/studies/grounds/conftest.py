@@ -12,13 +12,14 @@ WriteCorpus = Callable[..., Path]
 
 @pytest.fixture
 def write_corpus(tmp_path: Path) -> WriteCorpus:
-    """`write_corpus(name, label=…, values=…)`: eight utterances of four speakers."""
+    """`write_corpus(name, label=…, values=…, **extras)`: eight utterances of four speakers."""
 
     def write(
         name: str,
         label: str = "emotion",
         values: tuple[str | float, ...] = ("angry", "sad"),
         texts: int = 8,
+        **extras: str,
     ) -> Path:
         folder = tmp_path / name
         utterances = [
@@ -35,7 +36,9 @@ def write_corpus(tmp_path: Path) -> WriteCorpus:
             for i in range(8)
         ]
         source = Source(url="", version="", licence="", citation="")
-        Corpus.write(folder, name=name, root=folder, source=source, utterances=utterances)
+        Corpus.write(
+            folder, name=name, root=folder, source=source, utterances=utterances, extras=extras
+        )
         return folder
 
     return write

@@ -1,5 +1,6 @@
 """A prepared corpus as a ground: its folds, its encoders, and a claim that only it allows."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from crosstone.errors import ConfigError
+from crosstone.studies.arms import study_folder
 from crosstone.studies.grounds import Paper, Table, Twokey, ground_of
 from crosstone.studies.plan import Plan, plan_study
 from crosstone.studies.register import STUDIES
-from crosstone.studies.steps import Trained
+from crosstone.studies.steps import Made, Trained
 from crosstone.studies.study import Study, System
 
 STUDY = Study(
@@ -84,7 +86,9 @@ def test_text_is_claimed_to_add_nothing_where_it_cannot(write_corpus: Callable[.
     assert not plan_study(STUDY, told, [0]).study.claims
 
 
-def test_every_study_that_applies_has_its_recipes(write_corpus: Callable[..., Path]) -> None:
+def test_every_study_that_applies_has_its_recipes(
+    write_corpus: Callable[..., Path], confused: Callable[[Plan], list[tuple[str, str]]]
+) -> None:
     speech = write_corpus("speech", "", ("",))
     ground = ground_of(str(write_corpus("mine")), unlabelled=str(speech))
     assert isinstance(ground, Table)
@@ -96,6 +100,7 @@ def test_every_study_that_applies_has_its_recipes(write_corpus: Callable[..., Pa
             except ConfigError:
                 continue
             assert all(s.described for s in plan.steps if isinstance(s, Trained))
+            assert quick or not confused(plan), study.name
             applies.add(study.name)
     assert applies >= {"cmt-ablation", "cmt-lowdata", "selection", "robustness"}
     assert not applies & {"keys", "transfer"}
@@ -103,7 +108,7 @@ def test_every_study_that_applies_has_its_recipes(write_corpus: Callable[..., Pa
 
 def test_what_a_person_says_of_a_ground(write_corpus: Callable[..., Path]) -> None:
     assert ground_of(quick=True) == Twokey(quick=True)
-    path = write_corpus("twokey")
+    path = write_corpus("twokey", law="interplay")
     assert ground_of(str(path)) == Twokey(path=path)
     assert isinstance(ground_of(str(write_corpus("iemocap"))), Paper)
     assert isinstance(ground_of(str(write_corpus("mosi")), target="emotion"), Table)
@@ -115,3 +120,64 @@ def test_what_a_person_says_of_a_ground(write_corpus: Callable[..., Path]) -> No
     ):
         with pytest.raises(ConfigError, match=said):
             ground_of(corpus, **options)
+    write_corpus("twokey", law="quadrants")
+    with pytest.raises(ConfigError, match=r"under interplay in .*, found quadrants; leave corpus="):
+        ground_of(str(path))
+    with pytest.raises(ConfigError, match="expected corpus= or corpora=, found both"):
+        ground_of(str(path), corpora="a,b")
+
+
+def test_of_a_prepared_twokey_nothing_else_is_made(write_corpus: Callable[..., Path]) -> None:
+    ground = ground_of(str(write_corpus("twokey", law="interplay")))
+    said = "it is about other corpora with two keys, made on the spot: leave corpus= out"
+    with pytest.raises(ConfigError, match=said):
+        plan_study(STUDIES["keys"], ground, [0])
+    plan = plan_study(STUDIES["worth"], ground, [0])
+    assert plan.left_out["PT, interplay, a quarter of the unlabelled"] == said
+    assert not any(isinstance(step, Made) for step in plan.steps)
+
+
+def test_what_starts_from_nothing_is_not_frozen(write_corpus: Callable[..., Path]) -> None:
+    path = str(write_corpus("mine"))
+    plan = plan_study(STUDIES["cma-main"], ground_of(path), [0])
+    assert plan.left_out["CMA, frozen encoders"].startswith("it freezes encoders, and from nothing")
+    assert "CMA" in plan.trained
+    heard = ground_of(path, unlabelled=str(write_corpus("speech", "", ("",))))
+    assert "CMA, frozen encoders" in plan_study(STUDIES["cma-main"], heard, [0]).trained
+
+
+def test_conditions_are_not_claimed_to_equal_clean_speech(
+    write_corpus: Callable[..., Path],
+) -> None:
+    same = ground_of(str(write_corpus("acted", texts=2)))
+    claims = plan_study(STUDIES["robustness"], same, [0]).study.claims
+    (claim,) = (claim for claim in claims if claim.sentence.startswith("Text adds nothing"))
+    under = {system.name: system.under for system in STUDIES["robustness"].systems}
+    assert not any(under[name] for name in (claim.first, *claim.over))
+
+
+def test_every_corpus_and_choice_of_systems_has_its_folder(
+    write_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    """More seeds go into the same."""
+
+    def folder(*only: str, seeds: int = 1, **options: str) -> str:
+        ground = ground_of(**options)
+        plan = plan_study(STUDIES["cmt-main"], ground, range(seeds), only=only)
+        return study_folder(plan, tmp_path).name
+
+    mine = str(write_corpus("mine"))
+    assert folder() == "cmt-main-twokey"
+    assert folder(corpus=mine, seeds=2) == folder(corpus=mine)
+    found = {
+        folder(corpus=mine),
+        folder(corpus=mine, folds="3"),
+        folder("speech alone", corpus=mine),
+        folder("text alone", corpus=mine),
+        folder("text alone"),
+    }
+    assert len(found) == 5
+    assert sorted(re.sub("[0-9a-f]{6}$", "…", name) for name in found) == [
+        *("cmt-main-mine-part-…", "cmt-main-mine-part-…", "cmt-main-mine-…", "cmt-main-mine-…"),
+        "cmt-main-twokey-part-…",
+    ]
