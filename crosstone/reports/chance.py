@@ -55,7 +55,7 @@ def least_p(clusters: Clusters, found: PairedTest | Replicates) -> float:
         finest = 2 / (found.drawn.shape[1] + 1)
     else:
         finest = 1 / (found.drawn + 1) if found.drawn else 0.0
-    return max(min(1.0, 2 / 2**clusters.count), finest)
+    return max(min(1.0, 2.0 ** (1 - clusters.count)), finest)
 
 
 def corrected(chances: Sequence[Chance], correction: Correction) -> list[tuple[float, float]]:

@@ -1,7 +1,7 @@
 """The claim board: every sentence of a study tried on its systems, all corrected together."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +36,10 @@ MARKS: Mapping[Outcome, str] = {
 """Outcome → what stands before its word."""
 
 
+Hypothesis = tuple[str, str, str, float]
+"""What a comparison tests, whichever claims ask it: two systems, a metric and the effect."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tried:
     """One comparison of a claim: its first system against one of the others."""
@@ -49,7 +53,7 @@ class Tried:
     p: float
     """Of an effect of the claim's `by`."""
     p_corrected: float
-    """After Holm, over all comparisons of the board."""
+    """After Holm, over all comparisons of the board, each counted once."""
     least_p: float
     """The smallest corrected p that so many clusters, or draws, allow."""
     by: str
@@ -66,7 +70,7 @@ class Entry:
     outcome: Outcome
     tried: tuple[Tried, ...] = ()
     remarks: tuple[str, ...] = ()
-    """Why it was not tried or cannot be decided; another metric than it asks for."""
+    """Why it was not tried or cannot be decided."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -76,9 +80,14 @@ class _Draft:
     first: str
     over: str
     metric: str
+    by: float
     effect: Interval
     chance: Chance
     level: float
+
+    @property
+    def asked(self) -> Hypothesis:
+        return _hypothesis(self.first, self.over, self.metric, self.by)
 
 
 def try_claims(
@@ -87,22 +96,43 @@ def try_claims(
     """Every claim of a study with its outcome.
 
     Held: each comparison has a corrected p below 1 - level and an interval wholly above `by`. Did
-    not hold: the interval of one lies wholly below the smallest gain that the claim can mean. The
-    seeds of two systems that are one training are drawn together. left_out: why a system was not
-    trained.
+    not hold: the interval of one lies wholly below the smallest gain that the claim can mean. A
+    claim of a metric that is not measured is not tried. Holm counts a comparison once, however many
+    claims ask it and whichever way round. The seeds of two systems that are one training are drawn
+    together. left_out: why a system was not trained.
     """
     claims = study.claims
     trainings = {system.name: system for system in study.systems}
     drafts = [_drafts(claim, systems, left_out, trainings) for claim in claims]
     flat = [draft for found in drafts if not isinstance(found, str) for draft in found]
-    ps = iter(corrected([draft.chance for draft in flat], "holm"))
+    chances: dict[Hypothesis, Chance] = {}
+    for draft in flat:
+        chances.setdefault(draft.asked, draft.chance)
+    ps = dict(zip(chances, corrected(list(chances.values()), "holm"), strict=True))
     entries = []
     for claim, found in zip(claims, drafts, strict=True):
         if isinstance(found, str):
             entries.append(Entry(claim=claim, outcome="not tried", remarks=(found,)))
         else:
-            entries.append(_entry(claim, found, [next(ps) for _ in found]))
+            entries.append(_entry(claim, found, [ps[draft.asked] for draft in found]))
     return tuple(entries)
+
+
+def num_comparisons(entries: Sequence[Entry]) -> int:
+    """How many comparisons the board is corrected over."""
+    return len(
+        {
+            _hypothesis(one.first, one.over, one.metric, entry.claim.by)
+            for entry in entries
+            for one in entry.tried
+        }
+    )
+
+
+def _hypothesis(first: str, over: str, metric: str, by: float) -> Hypothesis:
+    """A two-sided test of no difference is the same from either side."""
+    one, other = (first, over) if by else sorted((first, over))
+    return one, other, metric, by
 
 
 def _drafts(
@@ -135,15 +165,17 @@ def _drafts(
 def _of_pair(claim: Claim, first: System, over: System, seeds: SeedDraws) -> _Draft:
     pair = pair_scores(first.scores, over.scores, (first.name, over.name))
     drawn = pair.replicates(seeds=seeds)
-    metric = canonical_name(claim.metric)
+    metric = canonical_name(claim.metric) or first.scores.headline
     if metric not in drawn:
-        metric = first.scores.headline
+        said = METRICS.get(metric, metric)
+        raise CrosstoneError(f"the claim is of {said}, which is not measured here")
     sign, found = -1 if metric in LOWER_IS_BETTER else 1, drawn[metric]
     better = Replicates(sign * found.observed, sign * found.drawn)
     return _Draft(
         first=first.name,
         over=over.name,
         metric=metric,
+        by=claim.by,
         effect=better.estimate(first.scores.level).mean,
         chance=_by_draws(better, claim.by, pair.clusters)
         if claim.by
@@ -170,6 +202,7 @@ def _of_ceiling(claim: Claim, first: System) -> list[_Draft] | str:
             first=first.name,
             over=f"the exact ceiling of {claim.ceiling}, {number(bound)}",
             metric=alone.ceiling_metric,
+            by=claim.by,
             effect=above.estimate(scores.level).mean,
             chance=_by_draws(above, claim.by, scores.clusters),
             level=scores.level,
@@ -200,12 +233,6 @@ def _entry(claim: Claim, drafts: list[_Draft], ps: list[tuple[float, float]]) ->
             remarks.append(f"no interval can be drawn over {units}")
         elif not tells:
             remarks.append(f"cannot be told with {units}: the least corrected p is {least:.3g}")
-        if claim.metric and not claim.ceiling and draft.metric != canonical_name(claim.metric):
-            asked = METRICS.get(canonical_name(claim.metric), claim.metric)
-            remarks.append(
-                f"the claim is of {asked}, which is not measured here: tried in "
-                f"{METRICS.get(draft.metric, draft.metric)}"
-            )
         held = held and tells and p < 1 - draft.level and effect.low > claim.by
         failed = failed or (tells and effect.high < claim.smallest)
         tried.append(

@@ -7,7 +7,7 @@ from crosstone.metrics import LOWER_IS_BETTER
 from crosstone.reports.comparison import System, gathered
 from crosstone.reports.page import Block, Cell, Heading, Notes, Paragraph, Table, TableRow
 from crosstone.reports.wording import METRICS, bracket, count, enumerate_words, number, percent
-from crosstone.studies.board import MARKS, Entry, Outcome, Tried
+from crosstone.studies.board import MARKS, Entry, Outcome, Tried, num_comparisons
 from crosstone.studies.export import p_value
 from crosstone.studies.grounds.paper import PROTOCOLS
 from crosstone.studies.record import Record
@@ -143,10 +143,11 @@ def _effect(one: Tried, several: bool) -> str:
 
 def _rule(entries: Sequence[Entry], systems: Mapping[str, System]) -> str:
     level = next(iter(systems.values())).scores.level
-    compared = count(sum(len(entry.tried) for entry in entries), "comparison")
+    compared = count(num_comparisons(entries), "comparison")
     return (
         "An effect is the first system minus the other, turned where less is better, so that above "
-        f"0 is better. A claim held where the p, corrected over {compared} (Holm), is below "
+        f"0 is better. A claim held where the p, corrected over {compared} (Holm; what several "
+        "claims ask counts once), is below "
         f"{1 - level:.2g} and the {percent(level)} interval lies wholly above what is claimed. It "
         "did not hold where the interval lies wholly below the claimed gain: where the sentence "
         f"names none, {number(POINT, trim=True)}, or the smallest gain that the paper prints if "
