@@ -52,7 +52,7 @@ def least_p(clusters: Clusters, found: PairedTest | Replicates) -> float:
     A draw of few speakers is trusted no further than their exchange.
     """
     if isinstance(found, Replicates):
-        finest = 2 / (found.drawn.shape[1] + 1)
+        finest = 2 / (len(found.drawn[0]) + 1)
     else:
         finest = 1 / (found.drawn + 1) if found.drawn else 0.0
     return max(min(1.0, 2.0 ** (1 - clusters.count)), finest)
