@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from crosstone.inference.recording import Recording, Refusal
     from crosstone.inference.timeline import Cut
 
-ONE_RECORDING = ("srt", "audacity")
-
 
 def predict(
     model: Annotated[str, typer.Argument(help="Model folder, run set, or hub id.")],
@@ -132,6 +130,8 @@ def _refuse(
     drawings: Sequence[Path | None],
 ) -> None:
     """Refuse options that make no sense together, before anything is loaded."""
+    from crosstone.inference.output import OF_ONE_RECORDING
+
     if not inputs and text is None:
         raise CrosstoneError("predict: expected recordings or --text, found neither")
     if text is not None and len(inputs) > 1:
@@ -141,7 +141,7 @@ def _refuse(
         )
     if resume and out is None:
         raise CrosstoneError("predict --resume: expected --out, the file to go on in")
-    if resume and form in ONE_RECORDING:
+    if resume and form in OF_ONE_RECORDING:
         raise CrosstoneError(f"predict --resume: expected --format jsonl or csv, found {form}")
     if out is not None and out.exists() and not resume:
         raise CrosstoneError(f"{out}: is there already; go on with --resume, or name another file")
@@ -184,9 +184,11 @@ def _refuse_several(
     asked: "Iterable[Recording | Refusal]", form: str, drawing: Path | None
 ) -> None:
     """Refuse several recordings where times would be of one."""
-    if form not in ONE_RECORDING and drawing is None:
+    from crosstone.inference.output import OF_ONE_RECORDING
+
+    if form not in OF_ONE_RECORDING and drawing is None:
         return
-    what = f"--format {form}" if form in ONE_RECORDING else "--picture or --page"
+    what = f"--format {form}" if form in OF_ONE_RECORDING else "--picture or --page"
     if not isinstance(asked, list):
         raise CrosstoneError(f"predict {what}: expected one recording, found standard input")
     files = {str(getattr(each, "audio", each.id)) for each in asked}
@@ -224,11 +226,12 @@ def _writer(
         )
 
 
-def _new(asked: "Iterable[Recording | Refusal]", done: set[str]) -> "Iterator[Recording | Refusal]":
-    """The questions that are not answered yet."""
+def _new(asked: "Iterable[Recording | Refusal]", done: set[str]) -> "Iterable[Recording | Refusal]":
+    """The questions that are not answered yet, in a list where they came in one."""
     from crosstone.inference.output import on_one_line
 
-    return (each for each in asked if on_one_line(each.id) not in done)
+    new = (each for each in asked if on_one_line(each.id) not in done)
+    return list(new) if isinstance(asked, list) else new
 
 
 class _Answering:
@@ -256,9 +259,9 @@ class _Answering:
         from crosstone.inference.recording import Refusal
         from crosstone.inference.sources import with_transcripts
 
-        total = len(asked) if isinstance(asked, list) else None
-        self.is_single = total == 1
+        self.is_single = isinstance(asked, list) and len(asked) == 1
         new = _new(asked, done)
+        total = len(new) if isinstance(new, list) else None
         if self.predictor.reads:
             new = with_transcripts(new)
         answers = self.predictor.predict_many(
@@ -270,8 +273,8 @@ class _Answering:
                 self._refuse(answer.reason, show)
             else:
                 self.writer.write(answer.as_dict())
-            if total is not None and total > 1:
-                show("asking", self.num_asked, total - len(done))
+            if total is not None and not self.is_single:
+                show("asking", self.num_asked, total)
 
     def timelines(
         self,

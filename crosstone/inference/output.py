@@ -15,7 +15,7 @@ from crosstone.files import whole
 
 Format = Literal["jsonl", "csv", "srt", "audacity"]
 OF_ONE_RECORDING = ("srt", "audacity")
-"""Forms whose times are of one recording."""
+"""Forms whose times are of one recording; they are not gone on with."""
 
 _PREDICTION = (
     *("id", "start", "end", "used", "label", "calibrated", "label_set"),
@@ -119,17 +119,19 @@ def _srt_time(seconds: float) -> str:
 
 
 def go_on(
-    path: Path, form: Format, *, labels: Sequence[str] = (), is_timeline: bool = False
+    path: Path,
+    form: Literal["jsonl", "csv"],
+    *,
+    labels: Sequence[str] = (),
+    is_timeline: bool = False,
 ) -> set[str]:
     """The ids, each `on_one_line`, that a file of answers has whole; all other lines are taken out.
 
     A line that broke off goes, and so does a timeline without its last segment, wherever it stands.
-    labels, is_timeline: as for `Writer`. Raises CrosstoneError, and takes nothing out, for a form
-    that cannot be gone on with, and for a file of another form, of other columns (CSV), or of
-    timelines where answers are none, or the other way round.
+    labels, is_timeline: as for `Writer`. Raises CrosstoneError, and takes nothing out, for a file
+    of another form, of other columns (CSV), or of timelines where answers are none, or the other
+    way round.
     """
-    if form in OF_ONE_RECORDING:
-        raise CrosstoneError(f"--resume: expected --format jsonl or csv, found {form}")
     done: set[str] = set()
     finished = 0
     columns: list[str] = []

@@ -118,14 +118,17 @@ def test_one_bad_file_stops_none_and_a_run_goes_on(
     assert done.code == 0, done.err
     assert out.read_text() == whole
     assert "asking" not in crosstone(*asked[:3], *asked[4:], "--resume").err
+    new = (calls / "calm.flac").rename(calls / "new.flac")  # of three that are done one is asked
+    done = crosstone("predict", listener, new, calls / "tense.wav", *asked[4:], "--resume")
+    assert (done.code, "asking: 1/1" in done.err) == (0, True), done.err
 
 
 def test_a_run_goes_on_with_the_same_names_columns_and_kind(
     crosstone: Any, listener: Path, reader: Path, calls: Path, tmp_path: Path
 ) -> None:
-    odd = [calls / name for name in ("my  call.flac", "a\nb.flac")]
-    for path in odd:
-        path.write_bytes((calls / "calm.flac").read_bytes())
+    odd = [calls / "my  call.flac", tmp_path / "m.jsonl"]
+    (calls / "calm.flac").rename(odd[0])
+    odd[1].write_text(json.dumps({"audio": str(calls / "tense.wav"), "id": "a\nb"}))
     for form in ("csv", "jsonl"):
         out = tmp_path / f"answers.{form}"
         asked = ("predict", listener, *odd, "--format", form, "--out", out)
