@@ -102,7 +102,7 @@ def predict(
     predictor = Predictor.load(
         model, head=head, abstain=abstain, coverage=coverage, device=device, precision=precision
     )
-    recogniser = None if asr is None else load_recogniser(asr, asr_cache)
+    recogniser = None if asr is None else load_recogniser(asr, asr_cache, device=predictor.device)
     asked = _asked(named, text)
     _refuse_several(asked, format_, picture or page)
     cut = None
@@ -227,10 +227,14 @@ def _writer(
 
 
 def _new(asked: "Iterable[Recording | Refusal]", done: set[str]) -> "Iterable[Recording | Refusal]":
-    """The questions that are not answered yet, in a list where they came in one."""
-    from crosstone.inference.output import on_one_line
+    """The questions that are not answered yet, in a list where they came in one.
 
-    new = (each for each in asked if on_one_line(each.id) not in done)
+    A refusal stays, though its id be answered: of two rows of one id the second has no answer.
+    """
+    from crosstone.inference.output import on_one_line
+    from crosstone.inference.recording import Refusal
+
+    new = (each for each in asked if isinstance(each, Refusal) or on_one_line(each.id) not in done)
     return list(new) if isinstance(asked, list) else new
 
 

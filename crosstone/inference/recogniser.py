@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
@@ -19,6 +19,9 @@ import soxr
 from numpy.typing import NDArray
 
 from crosstone.errors import CheckpointError, CrosstoneError
+
+if TYPE_CHECKING:
+    import torch
 
 PLACE = "{audio}"
 """Stands for the recording in a command."""
@@ -53,14 +56,17 @@ class Recogniser:
         return text or None
 
 
-def load_recogniser(spec: str, folder: Path | None = None) -> Recogniser:
+def load_recogniser(
+    spec: str, folder: Path | None = None, *, device: "torch.device | None" = None
+) -> Recogniser:
     """The recogniser of a command that holds {audio}, or of a folder or hub id.
 
     The command is run without a shell, on a WAV file of the stretch that is heard; what it prints
-    is what is said. folder: where texts are kept, by default in the user's cache. Raises
-    CrosstoneError for a command that is not there and a model that cannot be loaded.
+    is what is said. folder: where texts are kept, by default in the user's cache. device: where a
+    model computes; None leaves it to transformers. Raises CrosstoneError for a command that is not
+    there and a model that cannot be loaded.
     """
-    hear = _command(spec) if PLACE in spec or " " in spec.strip() else _model(spec)
+    hear = _command(spec) if PLACE in spec or " " in spec.strip() else _model(spec, device)
     return Recogniser(spec, hear, folder or cache_folder())
 
 
@@ -105,11 +111,11 @@ def _command(spec: str) -> Callable[[Samples, int], str]:
     return hear
 
 
-def _model(name: str) -> Callable[[Samples, int], str]:
+def _model(name: str, device: "torch.device | None") -> Callable[[Samples, int], str]:
     from transformers import pipeline
 
     try:
-        recognise: Any = pipeline("automatic-speech-recognition", model=name)
+        recognise: Any = pipeline("automatic-speech-recognition", model=name, device=device)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise CheckpointError(
             f"--asr {name}: no speech recogniser can be loaded from here "

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 from calls import MOODS, RATE, join_turns, mood_listener, syllables
 
 from crosstone.data.text import train_tokenizer
+from crosstone.errors import CrosstoneError
 from crosstone.models import CMTConfig, CMTModel, HeadSpec
 from crosstone.models.task import build_task
 from crosstone.nn.logmel import LogMelConfig
@@ -150,6 +152,19 @@ def test_a_run_goes_on_with_the_same_names_columns_and_kind(
     )
 
 
+def test_a_row_of_an_id_that_is_answered_is_refused_again(
+    crosstone: Any, listener: Path, calls: Path, tmp_path: Path
+) -> None:
+    rows = ["audio,id", "calls/calm.flac,one", "calls/tense.wav,one"]
+    (tmp_path / "m.csv").write_text("\n".join(rows))
+    out = tmp_path / "answers.jsonl"
+    asked = ("predict", listener, tmp_path / "m.csv", "--out", out)
+    for resumed in ([], ["--resume"]):
+        done = crosstone(*asked, *resumed)
+        assert (done.code, "one: found again; give each row its own" in done.err) == (2, True)
+        assert [line["id"] for line in answers(out.read_text())] == ["one"]
+
+
 def test_where_words_come_from(
     crosstone: Any, reader: Path, calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,3 +298,18 @@ def test_what_makes_no_sense(
     assert said in " ".join(done.err.split())
     assert "Traceback" not in done.err
     assert not (calls.parent / "o").exists()
+
+
+def test_a_recogniser_computes_where_the_model_does(
+    crosstone: Any, reader: Path, calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def load(spec: str, _folder: Path | None, *, device: torch.device) -> None:
+        asked.append((spec, device))
+        raise CrosstoneError("heard enough")
+
+    monkeypatch.setattr("crosstone.inference.recogniser.load_recogniser", load)
+    done = crosstone("predict", reader, calls, "--asr", "some/model", "--device", "cpu")
+    assert (done.code, "heard enough" in done.err) == (2, True)
+    assert asked == [("some/model", torch.device("cpu"))]

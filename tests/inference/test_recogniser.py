@@ -70,7 +70,8 @@ def test_a_command_that_fails_is_said(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_of_a_folder(tmp_path: Path) -> None:
+def save_wav2vec2(tmp_path: Path) -> Path:
+    """A recogniser that hears an a in all that is said."""
     import torch
     from transformers import (
         Wav2Vec2Config,
@@ -97,8 +98,24 @@ def test_a_model_of_a_folder(tmp_path: Path) -> None:
     model.save_pretrained(folder)
     Wav2Vec2CTCTokenizer(tmp_path / "vocab.json", pad_token="<pad>").save_pretrained(folder)
     Wav2Vec2FeatureExtractor().save_pretrained(folder)
-    hear = load_recogniser(str(folder), tmp_path / "kept")
+    return folder
+
+
+def test_a_model_of_a_folder(tmp_path: Path) -> None:
+    hear = load_recogniser(str(save_wav2vec2(tmp_path)), tmp_path / "kept")
     assert hear(np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32), 8_000) == "a"
+
+
+def test_a_model_computes_where_it_is_asked_to(tmp_path: Path) -> None:
+    """On the device without memory nothing can be heard."""
+    import torch
+
+    folder = str(save_wav2vec2(tmp_path))
+    hear = load_recogniser(folder, tmp_path / "kept", device=torch.device("meta"))
+    with pytest.raises(RuntimeError, match="meta tensor"):
+        hear(np.ones(8000, np.float32), 16_000)
+    hear = load_recogniser(folder, tmp_path / "kept", device=torch.device("cpu"))
+    assert hear(np.ones(8000, np.float32), 16_000) == "a"
 
 
 def save_whisper(folder: Path, *, has_times: bool = True) -> Path:
