@@ -29,12 +29,13 @@ def robustness(run_set: Path, recipe: Recipe, folder: Path) -> None:
     of the fold's test side.
     """
     assert recipe.protocol is not None
+    device = "cpu" if recipe.training.cpu else None
     plan = plan_folds(open_corpus(recipe)[0], recipe.protocol)
     tests = {fold.index: plan.corpus.select(fold.test) for fold in plan.folds}
     lines: dict[str, list[dict[str, Any]]] = {}
     errors: dict[str, list[float]] = {}
     for run in runs_of(run_set):
-        predictor = Predictor.load(run.folder)
+        predictor = Predictor.load(run.folder, device=device)
         target = Target(predictor.head, predictor.spec.labels)
         items = items_to_evaluate(
             predictor.model,

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+import torch
+
 from crosstone.reports.page import Table
 from crosstone.runs.recipe import Recipe
 from crosstone.studies.measures.robustness import robustness, show_robustness
@@ -21,8 +24,12 @@ def test_each_condition_is_answered_where_its_systems_look(
     noise_corpus: Callable[..., Path],
     train: Callable[..., tuple[Path, Recipe]],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folds = ("protocol.kind=grouped-kfold", "protocol.folds=2")
+    """On the CPU where the recipe keeps to it."""
+    place = "crosstone.inference.predictor.device_of"
+    monkeypatch.setattr(place, lambda asked: torch.device(asked or "meta"))
+    folds = ("protocol.kind=grouped-kfold", "protocol.folds=2", "training.cpu=true")
     run_set, recipe = train(noise_corpus(16), *folds, recipe="twokey-robust")
     robustness(run_set, recipe, tmp_path / "measured")
     found = json.loads((tmp_path / "measured" / "measure.json").read_text(encoding="utf-8"))
