@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crosstone import __version__
 from crosstone.data.audio import AudioFault
@@ -109,10 +109,6 @@ def create_app(
     async def gone(_: Request, error: ClientDisconnect) -> Response:
         return _refusal(499, "gone", "the client went away")
 
-    @app.exception_handler(NobodyWaits)
-    async def stopped(_: Request, error: NobodyWaits) -> Response:
-        return _refusal(503, "stopping", "the server stops; ask again once it is back")
-
     @app.exception_handler(Exception)
     async def failed(_: Request, error: Exception) -> Response:
         return _refusal(500, "failed", "the server failed; its log says why")
@@ -167,7 +163,7 @@ def create_app(
 
 
 class _Guard:
-    """Refuses requests before anything of their body is read."""
+    """Refuses requests before anything of their body is read, and those that a stop breaks off."""
 
     def __init__(self, app: ASGIApp, check: Callable[[Request], None]) -> None:
         self._app, self._check = app, check
@@ -179,7 +175,20 @@ class _Guard:
                 self._check(Request(scope))
             except Refused as refused:
                 app = _refusal(refused.status, refused.code, str(refused), refused.headers)
-        await app(scope, receive, send)
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await app(scope, receive, answer)
+        except (asyncio.CancelledError, NobodyWaits):  # uvicorn would say 500, and log a traceback
+            if begun:
+                raise
+            sentence = "the server stops and did not come to the end of it; ask again later"
+            await _refusal(503, "stopping", sentence)(scope, receive, send)
 
 
 def _client_of(request: Request) -> str:

@@ -70,7 +70,7 @@ _SAID = {
     422: "A recording that cannot be heard or is too long, too many segments or too much sound in "
     "them, or words or fields that do not fit.",
     429: "More requests a minute, or in hand, than one client may have; of timelines, one in hand.",
-    503: "As many requests in hand as the server takes.",
+    503: "As many requests in hand as the server takes, or it stops.",
 }
 
 REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -1,5 +1,6 @@
 """A timeline asks its model no more once it is told to stop."""
 
+import asyncio
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from listening import Listening
 from sounds import file_of, tone
 
 from crosstone.inference import Predictor
-from crosstone.serve import Limits, server
+from crosstone.serve import Limits, create_app, server
 from crosstone.serve.limits import Refused
 from crosstone.serve.timelines import BATCH_SIZE, timeline_of
 from crosstone.serve.uploads import Upload
@@ -132,5 +133,39 @@ def test_a_stop_ends_a_timeline_that_takes_too_long(
             listening.stop()
             Timer(1, go_on.set).start()  # a batch is not broken off
             listening.thread.join(30)
+            said = client.makefile("rb").read()
+    assert said.startswith(b"HTTP/1.1 503 ")
+    assert b'"stopping","message":"the server stops and did not come to the end of it' in said
+    assert asked == [BATCH_SIZE]
+    assert not list(places.iterdir())
+
+
+def test_a_server_that_only_says_that_it_stops_ends_it_too(
+    predictor: Predictor, batches: Callable[..., list[int]], places: Path
+) -> None:
+    begun, go_on = Event(), Event()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    async def run() -> httpx.Response:
+        app = create_app(predictor)
+        lifespan = app.router.lifespan_context(app)
+        await lifespan.__aenter__()
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            wav = {"Content-Type": "audio/wav"}
+            asking = asyncio.ensure_future(
+                client.post("/v1/timeline", params=CUT, content=tone(10), headers=wav)
+            )
+            assert await asyncio.to_thread(begun.wait, 30)
+            asyncio.get_running_loop().call_later(0.2, go_on.set)
+            await lifespan.__aexit__(None, None, None)
+            return await asking
+
+    asked = batches(wait)
+    response = asyncio.run(run())
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "stopping")
     assert asked == [BATCH_SIZE]
     assert not list(places.iterdir())
