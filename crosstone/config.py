@@ -21,8 +21,8 @@ Lay = typing.Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
 """Two trees as one, the second over the first."""
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """SafeLoader, where it is there the ten times faster one in C, that refuses a key given twice."""
 
 
 def _mapping_once(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
