@@ -16,7 +16,7 @@ from crosstone.data.item_view import ItemView
 from crosstone.data.text import load_tokenizer, shortened, tokenise
 from crosstone.errors import CrosstoneError
 from crosstone.inference.acceptance import refuse_unmet
-from crosstone.inference.calibration import Calibration, Promises
+from crosstone.inference.calibration import UNSURE, Calibration, Promises
 from crosstone.inference.hub import fetched
 from crosstone.inference.placement import Precision, device_of, halve
 from crosstone.inference.prediction import Prediction, answers_of, kind_of
@@ -192,7 +192,9 @@ class Predictor:
 
     def __call__(self, inputs: Any, *, batch_size: int = 32, top_k: int | None = None) -> Any:
         """As a pipeline of transformers answers: for each input a list of label and score, the
-        most probable first, for one input its list; a value stands as the score of its head.
+        most probable first, for one input its list; a value stands as the score of its head. Where
+        it abstains, "unsure" stands before them all, its score the probability that the most
+        probable one is wrong.
 
         inputs: a path, samples at the model's own rate, or a mapping as for `predict_many`, or a
         list of them. Raises CrosstoneError for the first input that has no answer.
@@ -207,8 +209,10 @@ class Predictor:
             if isinstance(answer, Refusal):
                 raise CrosstoneError(answer.reason)
             scores = answer.probabilities or {self.head: answer.value or 0.0}
-            ranked = sorted(scores.items(), key=lambda pair: -pair[1])[:top_k]
-            found.append([{"label": label, "score": score} for label, score in ranked])
+            ranked = sorted(scores.items(), key=lambda pair: -pair[1])
+            if answer.unsure:
+                ranked.insert(0, (UNSURE, 1 - ranked[0][1]))
+            found.append([{"label": label, "score": score} for label, score in ranked[:top_k]])
         return found if isinstance(inputs, (list, tuple)) else found[0]
 
     def predict_items(

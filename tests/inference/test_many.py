@@ -11,9 +11,11 @@ from calls import mood_listener
 
 from crosstone.errors import CrosstoneError
 from crosstone.inference import predictor as module
+from crosstone.inference.calibration import Calibration, Certainty
 from crosstone.inference.prediction import Prediction
 from crosstone.inference.predictor import Predictor
 from crosstone.inference.recording import Recording, Refusal
+from crosstone.metrics.scaling import Scaling
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,38 @@ def test_as_a_pipeline(predictor: Predictor, files: list[Path]) -> None:
         assert predictor(given)[0]["score"] == pytest.approx(first["score"], abs=1e-6)
     with pytest.raises(CrosstoneError, match="no such file"):
         predictor([files[0], "none.wav"])
+
+
+def test_a_pipeline_that_abstains(predictor: Predictor, files: list[Path]) -> None:
+    """Certain answers stand as they are; before the others stands that it is not sure."""
+    confidence = np.linspace(0.5, 0.99, 100)
+    certainty = Certainty(
+        scaling=Scaling((0.3, 0.3), (0.0, 0.0)),
+        strangeness=1 - confidence,
+        confidence=confidence,
+        hits=confidence > 0.8,
+        speakers=np.arange(100),
+    )
+    calibration = Calibration(
+        head="mood",
+        method="vector",
+        rule="by hand",
+        corpus="none",
+        labels=predictor.spec.labels,
+        kinds={"audio": certainty},
+    )
+    careful = Predictor(predictor.model, calibration=calibration, abstain=0.9)
+    sure = Predictor(predictor.model, calibration=calibration)
+    told = careful.predict_many(files)
+    unsure = 0
+    for answer, plain, said in zip(told, sure(files), careful(files), strict=True):
+        assert isinstance(answer, Prediction)
+        unsure += answer.unsure
+        if answer.unsure:
+            assert said.pop(0) == {"label": "unsure", "score": 1 - plain[0]["score"]}
+        assert said == plain
+    assert 0 < unsure < len(files)
+    assert [len(each) for each in careful(files, top_k=1)] == [1] * len(files)
 
 
 def test_a_stretch_is_heard_alone(predictor: Predictor, files: list[Path], tmp_path: Path) -> None:
