@@ -201,14 +201,21 @@ def at_rate(samples: Any, rate: Any, wanted: int) -> Any:
     return np.clip(samples if rate == wanted else change_rate(samples, rate, wanted), -1.0, 1.0)
 
 
-def change_rate(samples: Any, rate: int, wanted: int) -> Any:
-    """Samples at another rate: by soxr, or without it by their spectrum, its top rolled off."""
+def change_rate(samples: Any, rate: Any, wanted: int) -> Any:
+    """Samples at another rate: by soxr, or without it by their spectrum, its top rolled off, where
+    the rate is whole; raises Unanswerable where it is not."""
     try:
         import soxr
     except ImportError:
         pass
     else:
         return soxr.resample(samples, rate, wanted)
+    if rate != int(rate):
+        raise Unanswerable(
+            f"samples: expected a whole sampling_rate, as soxr is not installed, found {rate!r}; "
+            "install it (pip install soxr)"
+        )
+    rate = int(rate)
     step = rate // math.gcd(rate, wanted)  # so many samples take a whole number at both rates
     front = step * math.ceil(rate / (4 * step))
     total = step * math.ceil((len(samples) + 2 * front) / step)

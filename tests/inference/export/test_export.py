@@ -350,3 +350,6 @@ def test_rates_change_without_soxr_nearly_as_with_it(
     found = change_rate(samples, rate, 16_000)
     assert len(found) == len(expected)
     assert np.abs(found - expected).max() < 2e-4
+    assert np.array_equal(change_rate(samples, float(rate), 16_000), found)
+    with pytest.raises(Unanswerable, match=rf"whole sampling_rate, .* found {rate}\.5; install"):
+        change_rate(samples, rate + 0.5, 16_000)
