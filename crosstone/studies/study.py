@@ -19,8 +19,6 @@ ARROW = " → "
 POINT = 0.01
 """The smallest effect that counts, unless a paper prints a smaller one."""
 
-_PRINTED = re.compile(r"(\.\d+)" + ARROW + r"(\.\d+)")
-
 
 @dataclass(frozen=True, kw_only=True)
 class System:
@@ -121,12 +119,15 @@ class Claim:
     theirs: str = ""
     """What the paper prints of it, on its own corpus; a change as `.711 → .728`."""
 
+    printed: float = 0.0
+    """The smallest gain that the paper prints for it, in units of the metric; 0 where it prints
+    none."""
+
     @property
     def smallest(self) -> float:
-        """The smallest gain that the claim can mean: `by`; else one point, or the smallest change
-        that the paper prints where that is less, in units of the metric."""
-        printed = [abs(float(b) - float(a)) for a, b in _PRINTED.findall(self.theirs)]
-        return self.by or round(min([POINT, *(gain for gain in printed if gain)]), 6)
+        """The smallest gain that the claim can mean: `by`; else one point, or what the paper prints
+        where that is less, in units of the metric."""
+        return self.by or min(POINT, self.printed or POINT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +189,16 @@ class Study:
                 faults.append(f"drawing over '{drawing.x}': no system has {' and '.join(wanted)}")
         if faults:
             raise ConfigError(f"study {self.name}: {'; '.join(faults)}")
+
+
+def change(old: float, new: float, places: int) -> str:
+    """Two numbers as a paper prints a change: `.711 → .728`."""
+    return ARROW.join(f"{value:.{places}f}".removeprefix("0") for value in (old, new))
+
+
+def gain(old: float, new: float) -> float:
+    """How far apart two printed numbers are, to their digits."""
+    return round(abs(new - old), 6)
 
 
 def slug(name: str) -> str:
