@@ -29,6 +29,8 @@ METRICS = {
     "eer": "EER",
     "min_dcf": "minDCF (0.01)",
     "ge2e_eer": "EER of CTAL's draw",
+    "head_accuracy": "accuracy of two-way heads",
+    "head_weighted_f1": "weighted F1 of two-way heads",
 }
 """Metrics by what a reader calls them; others by their own names."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from crosstone.studies.study import Asked, Claim, Study, System, Where
+from crosstone.studies.study import Asked, Claim, Study, System, Where, change, gain
 
 ORTHOGONAL = ("objectives.orthogonality={alpha: 10, text: mean}",)
 """The paper's weight (§4.2.2, figure 4)."""
@@ -37,42 +37,51 @@ def _value(name: str) -> str:
 
 
 _EMOTION = (
-    Claim(
-        sentence="Speech alone is as good as text alone (to one point)",
-        source="CMT §4.3.1",
-        where="text",
-        first=_AUDIO,
-        over=(_TEXT,),
-        by=-0.01,
-        theirs="“similar performance with UA and WA about 0.7”: UA .711 and .709",
+    *(
+        Claim(
+            sentence=f"{said} alone is as good as {against} alone in {name} (to one point)",
+            source="CMT §4.3.1",
+            where="text",
+            first=first,
+            over=(other,),
+            metric=metric,
+            by=-0.01,
+            theirs=f"“similar performance with UA and WA about 0.7”: {name} {printed}",
+        )
+        for metric, name, values in (("ua", "UA", (".711", ".709")), ("wa", "WA", (".703", ".702")))
+        for first, other, said, against, printed in (
+            (_AUDIO, _TEXT, "Speech", "text", " and ".join(values)),
+            (_TEXT, _AUDIO, "Text", "speech", " and ".join(reversed(values))),
+        )
     ),
-    Claim(
-        sentence="Text alone is as good as speech alone (to one point)",
-        source="CMT §4.3.1",
-        where="text",
-        first=_TEXT,
-        over=(_AUDIO,),
-        by=-0.01,
-        theirs="“similar performance with UA and WA about 0.7”: UA .709 and .711",
+    *(
+        Claim(
+            sentence=f"Shallow fusion is better than either modality alone in {name}",
+            source="CMT table 1",
+            where="table",
+            first=_SHALLOW,
+            over=(_AUDIO, _TEXT),
+            metric=metric,
+            theirs=f"{name} {printed}",
+        )
+        for metric, name, printed in (
+            ("ua", "UA", ".711 and .709 → .728"),
+            ("wa", "WA", ".703 and .702 → .717"),
+        )
     ),
-    Claim(
-        sentence="Shallow fusion is better than either modality alone",
-        source="CMT table 1",
-        where="table",
-        first=_SHALLOW,
-        over=(_AUDIO, _TEXT),
-        metric="ua",
-        theirs="UA .711 and .709 → .728, WA .703 and .702 → .717",
-    ),
-    Claim(
-        sentence="Shallow fusion gains one and a half points on either modality alone",
-        source="CMT §4.3.1",
-        where="text",
-        first=_SHALLOW,
-        over=(_AUDIO, _TEXT),
-        metric="ua",
-        by=0.015,
-        theirs="“an absolute 1.5 % improvement on both metrics”; its table says 1.7 (UA), 1.4 (WA)",
+    *(
+        Claim(
+            sentence="Shallow fusion gains one and a half points on either modality alone in "
+            f"{metric.upper()}",
+            source="CMT §4.3.1",
+            where="text",
+            first=_SHALLOW,
+            over=(_AUDIO, _TEXT),
+            metric=metric,
+            by=0.015,
+            theirs=f"“an absolute 1.5 % improvement on both metrics”; its table says {printed}",
+        )
+        for metric, printed in (("ua", "1.7"), ("wa", "1.4"))
     ),
     *(
         Claim(
@@ -92,18 +101,20 @@ _EMOTION = (
     ),
     *(
         Claim(
-            sentence=f"{name} gains {said} points on shallow fusion in UA",
+            sentence=f"{name} gains {100 * by:.1f} points on shallow fusion in {metric.upper()}",
             source="CMT table 1",
             where="table",
             first=name,
             over=(_SHALLOW,),
-            metric="ua",
+            metric=metric,
             by=by,
-            theirs=f"UA .728 → {printed}",
+            theirs=f"{metric.upper()} {printed}",
         )
-        for name, said, by, printed in (
-            (_BASE, "three and a half", 0.035, ".763"),
-            (_LARGE, "3.3", 0.033, ".761"),
+        for name, metric, by, printed in (
+            (_BASE, "ua", 0.035, ".728 → .763"),
+            (_LARGE, "ua", 0.033, ".728 → .761"),
+            (_BASE, "wa", 0.034, ".717 → .751"),
+            (_LARGE, "wa", 0.033, ".717 → .750"),
         )
     ),
     *(
@@ -120,14 +131,17 @@ _EMOTION = (
     ),
     *(
         Claim(
-            sentence=f"{first} is within 0.3 points of {other}, or above it",
+            sentence=f"{first} is within 0.3 points of {other} in {metric.upper()}, or above it",
             source="CMT §4.3.1",
             where="text",
             first=first,
             over=(other,),
+            metric=metric,
             by=-0.003,
-            theirs="“very close UA and WA, which is within 0.3 %”: UA .763 and .761",
+            theirs="“very close UA and WA, which is within 0.3 %”: base and large have "
+            f"{metric.upper()} {printed}",
         )
+        for metric, printed in (("ua", ".763 and .761"), ("wa", ".751 and .750"))
         for first, other in ((_BASE, _LARGE), (_LARGE, _BASE))
     ),
 )
@@ -179,11 +193,12 @@ _SENTIMENT = (
             first=_value(_SHALLOW),
             over=(_value(_TEXT),),
             metric=metric,
-            theirs=printed,
+            theirs=f"{name} {change(old, new, 3)}",
+            printed=gain(old, new),
         )
-        for metric, said, printed in (
-            ("mae", "the absolute error", "MAE .523 → .518"),
-            ("acc7_round", "accuracy in seven classes", "Acc7 .521 → .538"),
+        for metric, name, said, old, new in (
+            ("mae", "MAE", "the absolute error", 0.523, 0.518),
+            ("acc7_round", "Acc7", "accuracy in seven classes", 0.521, 0.538),
         )
     ),
     *(
@@ -206,6 +221,7 @@ _SENTIMENT = (
         over=tuple(_value(name) for name in (_MULT, _JBLS, _SHALLOW)),
         metric="acc7_round",
         theirs="Acc7 .546 over .507, .521 and .538; JBLS's own paper prints .5597",
+        printed=0.008,
     ),
     *(
         Claim(
@@ -215,11 +231,12 @@ _SENTIMENT = (
             first=_value(_LARGE),
             over=(_value(_BASE),),
             metric=metric,
-            theirs=printed,
+            theirs=f"{name} {change(old, new, 3)}",
+            printed=gain(old, new),
         )
-        for metric, said, printed in (
-            ("mae", "the absolute error", "MAE .501 → .500"),
-            ("acc2_nonzero", "accuracy of sign", "Acc2 .880 → .885"),
+        for metric, name, said, old, new in (
+            ("mae", "MAE", "the absolute error", 0.501, 0.500),
+            ("acc2_nonzero", "Acc2", "accuracy of sign", 0.880, 0.885),
         )
     ),
     Claim(
