@@ -146,10 +146,12 @@ def create_app(
     async def draw(request: Request) -> JSONResponse:
         """What the model says of each segment of a long recording, and its waveform."""
         client = _client_of(request)
-        with gate.pass_through(client), timelines.pass_through(client):
+        with gate.pass_through(client):
+            timelines.refuse(client)  # before its upload, during which it takes nobody's place
             async with received(request, limits, FIELDS) as upload:
-                asked = partial(timeline_of, predictor, upload, limits)
-                return JSONResponse(await drawers.work(request, asked))
+                with timelines.pass_through(client):
+                    asked = partial(timeline_of, predictor, upload, limits)
+                    return JSONResponse(await drawers.work(request, asked))
 
     for path, file in _PAGE_FILES.items():
         app.add_api_route(

@@ -39,7 +39,7 @@ class Limits:
     """Requests in hand at once, from their first byte to their answer; a quarter of one client."""
 
     timelines: int = 2
-    """Of these, timelines; one of one client."""
+    """Of these, timelines that are being drawn; one of one client."""
 
     stall_seconds: float = 20.0
     """An upload that brings no byte for so long is given up."""
@@ -105,10 +105,9 @@ class Gate:
         self._limit, self._what, self._of_one = limit, what, of_one
         self._clients: Counter[str] = Counter()
 
-    @contextmanager
-    def pass_through(self, client: str = "") -> Iterator[None]:
-        """Be counted meanwhile; raises Refused where as many as may be are inside: 503, or 429
-        where they are this client's."""
+    def refuse(self, client: str) -> None:
+        """Raise Refused where as many as may be are inside: 503, or 429 where they are this
+        client's."""
         again = {"Retry-After": "1"}
         if self.inside >= self._limit:
             raise Refused(
@@ -126,6 +125,11 @@ class Gate:
                 "found more; try again in a second",
                 again,
             )
+
+    @contextmanager
+    def pass_through(self, client: str = "") -> Iterator[None]:
+        """Be counted meanwhile; raises as `refuse` does."""
+        self.refuse(client)
         self.inside += 1
         self._clients[client] += 1
         try:

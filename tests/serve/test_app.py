@@ -317,7 +317,8 @@ def test_timelines_that_cannot_be_drawn(
 
 def test_limits_of_timelines(serving: Serve) -> None:
     with serving(timeline_seconds=3, timelines=0) as client:
-        assert said(client.post("/v1/timeline"))[:2] == (503, "busy")
+        unread = client.post("/v1/timeline", content=b"x", headers={"Content-Type": "text/plain"})
+        assert said(unread)[:2] == (503, "busy")
     with serving(timeline_seconds=3) as client:
         assert said(client.post("/v1/timeline"))[:2] == (422, "no_audio")
         response = client.post("/v1/timeline", files={"audio": ("a.wav", tone(4))})

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from threading import Event, Timer
 from typing import Any
@@ -169,3 +169,26 @@ def test_a_server_that_only_says_that_it_stops_ends_it_too(
     assert (response.status_code, response.json()["error"]["code"]) == (503, "stopping")
     assert asked == [BATCH_SIZE]
     assert not list(places.iterdir())
+
+
+def test_an_upload_takes_no_timelines_place(predictor: Predictor, places: Path) -> None:
+    inside: list[int] = []
+
+    async def run() -> httpx.Response:
+        app = create_app(predictor)
+
+        async def in_parts() -> AsyncIterator[bytes]:
+            yield tone(10)[:9000]
+            inside.extend((app.state.gate.inside, app.state.timelines.inside))
+            yield tone(10)[9000:]
+
+        transport = httpx.ASGITransport(app=app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://here") as client,
+        ):
+            wav = {"Content-Type": "audio/wav"}
+            return await client.post("/v1/timeline", params=CUT, content=in_parts(), headers=wav)
+
+    assert asyncio.run(run()).status_code == 200
+    assert inside == [1, 0]
