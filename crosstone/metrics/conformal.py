@@ -85,7 +85,7 @@ def abstention_threshold(
             worth = effective_items(wrong[answered], names[answered], level)
             # P(errors <= error * worth) of Binomial(worth, 1 - accuracy), worth being no integer
             tail = betainc(worth * (1 - error), worth * error + 1, accuracy) if error < 1 else 1.0
-            if tail > level:
+            if not tail <= level:  # of nothing, worth 0, some versions of scipy say NaN
                 break
             found = step * _STEP if found is None else min(found, step * _STEP)
     return found
