@@ -9,7 +9,6 @@ from crosstone.reports.page import Block, Cell, Heading, Notes, Paragraph, Table
 from crosstone.reports.wording import METRICS, bracket, count, enumerate_words, number, percent
 from crosstone.studies.board import MARKS, Entry, Outcome, Tried, num_comparisons
 from crosstone.studies.export import p_value
-from crosstone.studies.grounds.paper import PROTOCOLS
 from crosstone.studies.record import Record
 from crosstone.studies.study import POINT, Claim
 
@@ -39,7 +38,7 @@ def found(record: Record, entries: Sequence[Entry], systems: Mapping[str, System
                 quoted = [f"“{entry.claim.sentence}”" for entry in kinds[kind]]
                 sentence += f" {kind.capitalize()}: {enumerate_words(quoted)}."
         asked_by_papers = any(entry.claim.where != "ours" for entry in entries)
-        if asked_by_papers and record.ground not in PROTOCOLS:
+        if asked_by_papers and not record.is_paper:
             sentence += (
                 f" All of it is about {record.ground} and models of this size: it says nothing of "
                 "the corpora and the encoders that the paper used."
