@@ -10,17 +10,18 @@ from crosstone.errors import ConfigError
 from crosstone.studies.cmt import ABLATION
 from crosstone.studies.grounds import ground_of
 from crosstone.studies.labels import LABEL_MAPS, SHARED, shared_labels
-from crosstone.studies.plan import plan_study
+from crosstone.studies.plan import Plan, plan_study
 from crosstone.studies.transfer import TRANSFER
 
 
 def test_each_is_trained_once_and_asked_about_the_others(
-    write_corpus: Callable[..., Path],
+    write_corpus: Callable[..., Path], confused: Callable[[Plan], list[tuple[str, str]]]
 ) -> None:
     emodb = write_corpus("emodb", values=("anger", "happiness", "neutral", "sadness"))
     ravdess = write_corpus("ravdess", values=("angry", "happy", "neutral", "sad"))
     ground = ground_of(corpora=f"{emodb}, {ravdess}", quick=True)
     plan = plan_study(TRANSFER, ground, [0])
+    assert not confused(plan)
     names = [system.name for system in plan.systems if system.family == "cmt"]
     assert names == [
         "CMT, emodb → emodb",
