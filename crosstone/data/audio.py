@@ -63,15 +63,22 @@ def read_audio(
     end: float | None = None,
     sampling_rate: int = 16000,
     max_seconds: float | None = None,
+    hear_seconds: float | None = None,
 ) -> NDArray[np.float32]:
     """The recording, or its stretch from start to end (seconds): (N,) mono samples in [-1, 1].
 
-    Channels are averaged; any rate is resampled (soxr, high quality). Raises AudioError for a file
-    that is missing, empty, not audio or truncated, and for a stretch outside the file, without or
-    with too few samples, longer than max_seconds, with NaN, out of scale, or silent.
+    hear_seconds: of what is longer only the beginning, as if it ended there. Channels are averaged;
+    any rate is resampled (soxr, high quality). Raises AudioError for a file that is missing, empty,
+    not audio or truncated, and for a stretch outside the file, without or with too few samples,
+    longer than max_seconds, with NaN, out of scale, or silent.
     """
     with audio_blocks(
-        path, start=start, end=end, max_seconds=max_seconds, block_seconds=np.inf
+        path,
+        start=start,
+        end=end,
+        max_seconds=max_seconds,
+        hear_seconds=hear_seconds,
+        block_seconds=np.inf,
     ) as (header, blocks):
         decoded = list(blocks)
     samples: NDArray[np.float32] = decoded[0] if len(decoded) == 1 else np.concatenate(decoded)
@@ -87,6 +94,7 @@ def audio_blocks(
     start: float | None = None,
     end: float | None = None,
     max_seconds: float | None = None,
+    hear_seconds: float | None = None,
     block_seconds: float = BLOCK_SECONDS,
 ) -> Iterator[tuple[Header, Iterator[NDArray[np.float32]]]]:
     """The header of a recording, and the mono blocks (n,) that `read_audio` would join.
@@ -97,7 +105,7 @@ def audio_blocks(
     """
     path = Path(path)
     with _opened(path) as (sound, header):
-        first, last = _stretch(path, header, start, end, max_seconds)
+        first, last = _stretch(path, header, start, end, max_seconds, hear_seconds)
         decoded = _decoded(path, sound, first, last, block_seconds)
         yield header, _sound_blocks(path, header, decoded)
 
@@ -114,10 +122,11 @@ def count_samples(
     start: float | None = None,
     end: float | None = None,
     sampling_rate: int = 16000,
+    hear_seconds: float | None = None,
 ) -> int:
     """How many samples `read_audio` gives, by the header alone; raises as it does for that."""
     header = read_header(path)
-    first, last = _stretch(Path(path), header, start, end, None)
+    first, last = _stretch(Path(path), header, start, end, None, hear_seconds)
     return int((last - first) * sampling_rate / header.sampling_rate + 0.5)
 
 
@@ -240,7 +249,12 @@ def _peak(samples: NDArray[np.float32]) -> float:
 
 
 def _stretch(
-    path: Path, header: Header, start: float | None, end: float | None, max_seconds: float | None
+    path: Path,
+    header: Header,
+    start: float | None,
+    end: float | None,
+    max_seconds: float | None,
+    hear_seconds: float | None,
 ) -> tuple[int, int]:
     if header.num_samples == 0:
         raise AudioFault(f"{path}: holds a header and no samples; fetch it again", "no-samples")
@@ -253,6 +267,8 @@ def _stretch(
             "stretch",
         )
     seconds = min(finish, header.seconds) - begin
+    if hear_seconds is not None:
+        seconds, finish = min(seconds, hear_seconds), min(finish, begin + hear_seconds)
     if max_seconds is not None and seconds > max_seconds:
         raise AudioFault(
             f"{path}: lasts {seconds:.1f} s, expected at most {max_seconds:g} s; cut it into "

@@ -1,12 +1,11 @@
 """The recordings of a corpus as samples, by position; what fits into memory stays there."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstone.data.audio import count_samples, read_audio, read_header
+from crosstone.data.audio import count_samples, read_audio
 from crosstone.data.corpus import Corpus
 
 
@@ -35,14 +34,7 @@ class Recordings:
         kept = self._kept.get(i)
         if kept is not None:
             return _unpacked(kept)
-        path, start, end = self._stretch(i)
-        audio = read_audio(
-            path,
-            start=start,
-            end=end,
-            sampling_rate=self.sampling_rate,
-            max_seconds=self.max_seconds,
-        )
+        audio = read_audio(**self._stretch(i), max_seconds=self.max_seconds)
         if audio.nbytes // 2 <= self._room:
             packed = _packed(audio)
             if packed.nbytes <= self._room:
@@ -52,19 +44,20 @@ class Recordings:
 
     def num_samples(self, i: int) -> int:
         """How many samples there are, by the header alone."""
-        path, start, end = self._stretch(i)
-        return count_samples(path, start=start, end=end, sampling_rate=self.sampling_rate)
+        return count_samples(**self._stretch(i))
 
-    def _stretch(self, i: int) -> tuple[Path, float | None, float | None]:
-        """File, and first and last second of what is heard of it."""
+    def _stretch(self, i: int) -> dict[str, Any]:
+        """What is heard: its file, the first and last second of it, and at which rate."""
         utterance = self.corpus[i]
         path = self.corpus.audio_path(utterance)
         assert path is not None
-        end = utterance.end
-        if self.hear_seconds is not None:
-            begin = utterance.start or 0.0
-            end = min(end or read_header(path).seconds, begin + self.hear_seconds)
-        return path, utterance.start, end
+        return {
+            "path": path,
+            "start": utterance.start,
+            "end": utterance.end,
+            "sampling_rate": self.sampling_rate,
+            "hear_seconds": self.hear_seconds,
+        }
 
 
 def _packed(audio: NDArray[np.float32]) -> NDArray[Any]:

@@ -86,6 +86,9 @@ class Predictor:
         )
         self.max_seconds = min(60.0, model.backbone.max_seconds or 60.0)
         """Longest recording that is taken at once, in seconds."""
+        self.hear_seconds = model.config.hear_seconds
+        """Of what is longer the model hears only the beginning, as it did in training; so too of a
+        segment of a timeline, which keeps its times and its words. Recognisers hear all."""
         if precision == "bf16":
             halve(model)
 
@@ -123,8 +126,7 @@ class Predictor:
     @property
     def device(self) -> torch.device:
         """Where the model lies."""
-        device: torch.device = self.model.device
-        return device
+        return torch.device(self.model.device)
 
     def predict(
         self,
@@ -192,9 +194,8 @@ class Predictor:
 
     def __call__(self, inputs: Any, *, batch_size: int = 32, top_k: int | None = None) -> Any:
         """As a pipeline of transformers answers: for each input a list of label and score, the
-        most probable first, for one input its list; a value stands as the score of its head. Where
-        it abstains, "unsure" stands before them all, its score the probability that the most
-        probable one is wrong.
+        most probable first, for one input its list; a value stands as the score of its head. Before
+        them stands "unsure" where it abstains, its score 1 less that of the most probable.
 
         inputs: a path, samples at the model's own rate, or a mapping as for `predict_many`, or a
         list of them. Raises CrosstoneError for the first input that has no answer.
@@ -255,10 +256,12 @@ class Predictor:
         asks = recogniser is not None and self.reads and text is None
         samples = None
         if recording.audio is not None and (self.hears or asks):
-            samples = self._samples(recording)
+            samples = self._samples(recording, None if asks else self.hear_seconds)
             if asks:
                 assert recogniser is not None
                 text, source = recogniser(samples, self.sampling_rate), "asr"
+                if self.hears and self.hear_seconds is not None:
+                    samples = samples[: round(self.hear_seconds * self.sampling_rate)]
         item = Item(
             id=recording.id,
             audio=samples if self.hears else None,
@@ -291,10 +294,13 @@ class Predictor:
             except CrosstoneError as error:
                 yield Refusal(identity, str(error))
 
-    def _samples(self, recording: Recording) -> NDArray[np.float32]:
+    def _samples(self, recording: Recording, hear_seconds: float | None) -> NDArray[np.float32]:
         try:
             return read_recording(
-                recording, sampling_rate=self.sampling_rate, max_seconds=self.max_seconds
+                recording,
+                sampling_rate=self.sampling_rate,
+                max_seconds=self.max_seconds,
+                hear_seconds=hear_seconds,
             )
         except AudioFault as fault:
             if fault.kind != "long" or not isinstance(recording.audio, Path):

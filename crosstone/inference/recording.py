@@ -98,8 +98,17 @@ def as_recording(asked: Asked, number: int) -> Recording:
     return Recording(**{"id": named, **fields})
 
 
-def read_recording(recording: Recording, *, sampling_rate: int, max_seconds: float) -> Samples:
-    """Mono samples (N,) in [-1, 1]; raises AudioError for what cannot be heard."""
+def read_recording(
+    recording: Recording,
+    *,
+    sampling_rate: int,
+    max_seconds: float,
+    hear_seconds: float | None = None,
+) -> Samples:
+    """Mono samples (N,) in [-1, 1]; raises AudioError for what cannot be heard.
+
+    hear_seconds: of what is longer only the beginning, as if it ended there.
+    """
     audio = recording.audio
     assert audio is not None
     _check_times(recording)
@@ -111,10 +120,13 @@ def read_recording(recording: Recording, *, sampling_rate: int, max_seconds: flo
                 end=recording.end,
                 sampling_rate=sampling_rate,
                 max_seconds=max_seconds,
+                hear_seconds=hear_seconds,
             )
     rate = _rate_of(recording)
-    samples = _on_scale(_stretch(_array(audio), recording, rate))
+    samples = _on_scale(_stretch(_array(audio), recording, rate, hear_seconds))
     seconds = len(samples) / rate
+    if hear_seconds is not None:
+        seconds = min(seconds, hear_seconds)  # which may end within a sample
     if seconds > max_seconds:
         raise AudioFault(
             f"samples: last {seconds:.1f} s, expected at most {max_seconds:g} s; cut them into "
@@ -174,7 +186,9 @@ def _array(audio: Any) -> NDArray[Any]:
     return given
 
 
-def _stretch(given: NDArray[Any], recording: Recording, rate: float) -> NDArray[Any]:
+def _stretch(
+    given: NDArray[Any], recording: Recording, rate: float, hear_seconds: float | None
+) -> NDArray[Any]:
     """The samples from start to end; raises AudioFault for a stretch outside them, as of a file."""
     seconds = len(given) / rate
     begin = 0.0 if recording.start is None else recording.start
@@ -185,6 +199,8 @@ def _stretch(given: NDArray[Any], recording: Recording, rate: float) -> NDArray[
             f"{begin:g} and end {finish:g}; correct them",
             "stretch",
         )
+    if hear_seconds is not None:
+        finish = min(finish, begin + hear_seconds)
     return given[round(begin * rate) : round(finish * rate)]
 
 

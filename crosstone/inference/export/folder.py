@@ -252,6 +252,7 @@ def _write_rest(predictor: Predictor, graph: Graph, folder: Path) -> None:
         "heard": list(predictor.model.config.heard or []),
         "sampling_rate": predictor.sampling_rate,
         "max_seconds": predictor.max_seconds,
+        "hear_seconds": predictor.hear_seconds,
         "min_samples": _min_samples(predictor),
         "padding_safe": graph.padding_safe,
         "max_tokens": None if text_config is None else max_tokens(text_config),

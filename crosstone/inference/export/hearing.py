@@ -30,15 +30,18 @@ class Unanswerable(ValueError):
     """A question without an answer; the message says why."""
 
 
-def read(path: str | Path, sampling_rate: int, max_seconds: float) -> Any:
-    """Mono samples (N,) float32 of a recording in [-1, 1]; raises Unanswerable."""
+def read(path: str | Path, sampling_rate: int, max_seconds: float, hear_seconds: float) -> Any:
+    """Mono samples (N,) float32 of a recording in [-1, 1]; raises Unanswerable.
+
+    hear_seconds: of what is longer only the beginning, as if it ended there.
+    """
     path = Path(path)
     refuse_file(path)
     try:
         with soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path) as sound:
             rate = sound.samplerate
-            refuse_header(path, sound.frames, rate, max_seconds)
-            samples = decode(path, sound)
+            refuse_header(path, sound.frames, rate, max_seconds, hear_seconds)
+            samples = decode(path, sound, round(min(sound.frames, hear_seconds * rate)))
     except (soundfile.LibsndfileError, TypeError) as error:
         raise Unanswerable(
             f"{path}: expected audio (WAV, FLAC, Ogg, MP3 or AIFF), found something else or a "
@@ -47,8 +50,11 @@ def read(path: str | Path, sampling_rate: int, max_seconds: float) -> Any:
     return at_rate(mixed(path, samples), rate, sampling_rate)
 
 
-def resampled(samples: Any, rate: Any, sampling_rate: int, max_seconds: float) -> Any:
-    """Given mono samples (N,) as float32 in [-1, 1] at another rate; raises Unanswerable."""
+def resampled(
+    samples: Any, rate: Any, sampling_rate: int, max_seconds: float, hear_seconds: float
+) -> Any:
+    """Given mono samples (N,) as float32 in [-1, 1] at another rate, as many as `read` hears;
+    raises Unanswerable."""
     if rate is None:
         raise Unanswerable("samples: expected their sampling_rate in Hz, found none; give it")
     is_number = isinstance(rate, Real) and not isinstance(rate, bool)
@@ -57,8 +63,8 @@ def resampled(samples: Any, rate: Any, sampling_rate: int, max_seconds: float) -
             f"samples: expected a sampling_rate above 0 and at most {HIGHEST_RATE} Hz, found "
             f"{rate!r}; correct it"
         )
-    samples = on_scale(samples)
-    seconds = len(samples) / rate
+    samples = on_scale(samples, hear_seconds * rate)
+    seconds = min(len(samples) / rate, hear_seconds)
     if seconds > max_seconds:
         raise Unanswerable(
             f"samples: last {seconds:.1f} s, expected at most {max_seconds:g} s; cut them into "
@@ -72,9 +78,11 @@ def resampled(samples: Any, rate: Any, sampling_rate: int, max_seconds: float) -
     return at_rate(samples, rate, sampling_rate)
 
 
-def refuse_header(path: Path, num_samples: int, rate: int, max_seconds: float) -> None:
+def refuse_header(
+    path: Path, num_samples: int, rate: int, max_seconds: float, hear_seconds: float
+) -> None:
     """Raise Unanswerable for what the header of a recording promises."""
-    seconds = num_samples / rate
+    seconds = min(num_samples / rate, hear_seconds)
     if rate > HIGHEST_RATE:
         raise Unanswerable(
             f"{path}: expected at most {HIGHEST_RATE} Hz, found {rate}; convert it, for example "
@@ -115,21 +123,21 @@ def refuse_file(path: Path) -> None:
         raise Unanswerable(f"{path}: truncated: {missing}; fetch it again")
 
 
-def decode(path: Path, sound: Any) -> Any:
-    """All samples (N, channels); raises Unanswerable where the file breaks off before its end."""
+def decode(path: Path, sound: Any, last: int) -> Any:
+    """The samples (last, channels); raises Unanswerable where the file breaks off before."""
     parts, at, is_broken = [], 0, False
     try:
-        while at < sound.frames:
-            part = sound.read(min(10 * sound.samplerate, sound.frames - at), "float32", True)
+        while at < last:
+            part = sound.read(min(10 * sound.samplerate, last - at), "float32", True)
             if not len(part):
                 break
             at += len(part)
             parts.append(part)
     except soundfile.LibsndfileError:
         is_broken = True
-    if is_broken or at < (MP3_SHARE if sound.format == "MP3" else 1.0) * sound.frames:
+    if is_broken or at < (MP3_SHARE if sound.format == "MP3" else 1.0) * last:
         raise Unanswerable(
-            f"{path}: truncated or damaged: expected {sound.frames / sound.samplerate:.2f} s, "
+            f"{path}: truncated or damaged: expected {last / sound.samplerate:.2f} s, "
             f"could decode no more than the first {at / sound.samplerate:.2f} s; fetch it again"
         )
     return np.concatenate(parts)
@@ -157,8 +165,9 @@ def mixed(path: Path, samples: Any) -> Any:
     return mono
 
 
-def on_scale(given: Any) -> Any:
-    """Samples (N,) as float32, those of 16 bits scaled; raises Unanswerable for what is none."""
+def on_scale(given: Any, most: float) -> Any:
+    """Samples (N,) as float32, so many at most, those of 16 bits scaled; raises Unanswerable for
+    what is none."""
     try:
         given = np.asarray(given)
     except (TypeError, ValueError) as error:
@@ -175,6 +184,7 @@ def on_scale(given: Any) -> Any:
             f"samples: expected finite mono samples of shape (N,), found shape {given.shape}; "
             "give one channel"
         )
+    given = given[: round(min(len(given), most))]
     with np.errstate(over="ignore"):
         samples = given.astype(np.float32)
     if not np.isfinite(samples).all():

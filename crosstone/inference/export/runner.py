@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Runner:
         self.inputs = [entry.name for entry in self.session.get_inputs()]
         self.outputs = [entry.name for entry in self.session.get_outputs()]
         self.hears, self.reads = "audio" in self.inputs, "text" in self.inputs
+        self.hear_seconds = self.about.get("hear_seconds") or math.inf
         self.tokenizer: Any = None
         if self.reads:
             from tokenizers import Tokenizer
@@ -71,7 +73,7 @@ class Runner:
         words = words_of(answer["id"], text)
         samples = None
         if audio is not None and self.hears:
-            limits = self.about["sampling_rate"], self.about["max_seconds"]
+            limits = self.about["sampling_rate"], self.about["max_seconds"], self.hear_seconds
             samples = read(audio, *limits) if is_file else resampled(audio, sampling_rate, *limits)
             seconds = len(samples) / self.about["sampling_rate"]
             answer |= {"start": 0.0, "end": round(seconds, 3)}

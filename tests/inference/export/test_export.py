@@ -197,6 +197,24 @@ def test_a_text_that_is_cut_keeps_its_closing_token(
     assert found["probabilities"] == pytest.approx(expected.probabilities, abs=5e-5)
 
 
+@pytest.mark.parametrize("rate", [16_000, 22_050])
+def test_of_a_longer_recording_the_beginning_is_heard(
+    both: Predictor, written_before: None, tmp_path: Path, rate: int
+) -> None:
+    model = deepcopy(both.model)
+    model.config.hear_seconds = 0.3
+    brief = Predictor(model, both.tokenizer, calibration=both.promises.calibration)
+    brief.max_seconds = 0.3
+    runner = Runner(export_onnx(brief, tmp_path / "out").folder, threads=1)
+    samples = np.concatenate([0.2 * sound(0.5), sound(0.9, 1)])
+    soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
+    for asked in ({"audio": tmp_path / "a.wav"}, {"audio": samples, "sampling_rate": rate}):
+        found, expected = runner.predict(**asked), brief.predict(**asked)
+        assert found["end"] == expected.end == 0.3
+        assert found["probabilities"] == pytest.approx(expected.probabilities, abs=5e-5)
+    assert json.loads((runner.folder / "config.json").read_text())["hear_seconds"] == 0.3
+
+
 def test_int8_answers_where_it_was_written(exported: Path, tmp_path: Path) -> None:
     answer = Runner(exported, int8=True, threads=1).predict(text=WORDS[0])
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=5e-5)
