@@ -22,7 +22,7 @@ from crosstone.scoring.clusters import Clusters
 from crosstone.scoring.measures import statistics_of
 from crosstone.scoring.pairing import pair_scores
 from crosstone.scoring.predictions import Predictions
-from crosstone.studies.study import Claim, Study
+from crosstone.studies.study import CHANCE, Claim, Study
 from crosstone.studies.study import System as Training
 
 Outcome = Literal["held", "did not hold", "not decided", "not tried"]
@@ -188,20 +188,23 @@ def _of_ceiling(claim: Claim, first: System) -> list[_Draft] | str:
     """One system against the best score that a listener of a kind can reach, which is exact."""
     (alone,) = gathered([first])
     scores = first.scores
-    if claim.ceiling not in alone.ceilings or not isinstance(scores.sample, Sample):
+    ceilings, metric, said = alone.ceilings, alone.ceiling_metric, "the exact ceiling of "
+    if claim.ceiling == CHANCE and scores.labels:
+        ceilings, metric, said = {CHANCE: 1 / len(scores.labels)}, "ua", ""
+    if claim.ceiling not in ceilings or not isinstance(scores.sample, Sample):
         return f"{first.name}: its corpus states no ceiling '{claim.ceiling}'"
     assert isinstance(scores.predictions, Predictions)
     _, score, _ = statistics_of(scores.predictions)
     drawn = bootstrap_replicates(
         scores.sample, score, replicates=scores.replicates, seed=scores.seed
     )
-    found, bound = drawn[alone.ceiling_metric], alone.ceilings[claim.ceiling]
+    found, bound = drawn[metric], ceilings[claim.ceiling]
     above = Replicates(found.observed - bound, found.drawn - bound)
     return [
         _Draft(
             first=first.name,
-            over=f"the exact ceiling of {claim.ceiling}, {number(bound)}",
-            metric=alone.ceiling_metric,
+            over=f"{said}{claim.ceiling}, {number(bound)}",
+            metric=metric,
             by=claim.by,
             effect=above.estimate(scores.level).mean,
             chance=_by_draws(above, claim.by, scores.clusters),

@@ -49,7 +49,8 @@ def found(record: Record, entries: Sequence[Entry], systems: Mapping[str, System
         best, metric = alike[0].best, alike[0].headline
         word = "lowest" if metric in LOWER_IS_BETTER else "highest"
         sentence = (
-            f"{best.name} has the {word} {METRICS[metric]}, {number(best.headline.value)} "
+            f"{best.name[:1].upper()}{best.name[1:]} has the {word} {METRICS[metric]}, "
+            f"{number(best.headline.value)} "
             f"{bracket(best.headline)}".rstrip()
         )
         bounds = {
@@ -83,15 +84,19 @@ def claim_blocks(
             prose=True,
         )
         return [Heading("Claims"), table]
-    board = Table(
-        "The claims of the study, tried on the systems below.",
-        ("Claim", "Outcome", "Ours", "They print"),
-        tuple(_row(entry) for entry in entries),
-        prose=True,
-    )
+    tried = [entry for entry in entries if entry.tried]
+    untried = [entry for entry in entries if not entry.tried]
+    boards = [
+        Table(title, ("Claim", "Outcome", "Ours", "They print"), rows, prose=True, folded=folded)
+        for title, of, folded in (
+            ("The claims of the study, tried on the systems below.", tried, False),
+            ("Claims that could not be tried.", untried, bool(tried)),
+        )
+        if (rows := tuple(_row(entry) for entry in of))
+    ]
     return [
         Heading("Claims"),
-        board,
+        *boards,
         Paragraph(_rule(entries, systems)),
         *_notes(systems),
         *_comparisons(entries),

@@ -16,6 +16,9 @@ Where = Literal["text", "table", "figure", "ours"]
 ARROW = " → "
 """In a system's name, between what it is trained on and what it is tested on elsewhere."""
 
+CHANCE = "chance"
+"""The ceiling of what hears and reads nothing."""
+
 POINT = 0.01
 """The smallest effect that counts, unless a paper prints a smaller one."""
 
@@ -108,7 +111,8 @@ class Claim:
     """Names of systems; several: first is better than every one of them."""
 
     ceiling: str = ""
-    """Instead: first gets more right than this ceiling that its corpus states, in accuracy."""
+    """Instead: first gets more right than this ceiling that its corpus states, in accuracy; or than
+    CHANCE, one of as many classes as there are, in UA."""
 
     metric: str = ""
     """By default the protocol's headline."""

@@ -252,3 +252,15 @@ def test_a_gain_is_a_point_or_what_the_paper_prints(
 ) -> None:
     asked = claim("a", "b", theirs="Acc2 .866; but MAE .496 → .502", printed=printed, by=by)
     assert asked.smallest == smallest
+
+
+def test_a_system_above_chance(make_arm: MakeArm) -> None:
+    half = tuple(10 for _ in FEW)
+    systems = systems_of(make_arm("more", MORE), make_arm("half", half))
+    above, at = tried([claim("more", ceiling="chance"), claim("half", ceiling="chance")], systems)
+    assert above.outcome == "held"
+    assert above.tried[0].over == "chance, 0.500"
+    assert above.tried[0].metric == "ua"
+    assert above.tried[0].effect.value == pytest.approx(systems["more"].headline.value - 0.5)
+    assert at.outcome == "did not hold"
+    assert at.tried[0].effect.value == pytest.approx(0)

@@ -119,7 +119,7 @@ def test_the_page_says_what_was_asked_and_found(written: StudyFiles) -> None:
         "old”. Did not hold: “Old is better than new”. All of it is about twokey and models of "
         "this size: it says nothing of the corpora and the encoders that the paper used." in page
     )
-    assert "new, 100 has the highest UA, 0.856 [" in page
+    assert "New, 100 has the highest UA, 0.856 [" in page
     assert "ceilings of WA are 0.700 (additive best) and 0.950 (joint)." in page
     said = page.replace("\N{NO-BREAK SPACE}", " ")
     assert "| New is better than old (CMT §4, the paper's text) | ✓ held | +0.250 UA [" in said

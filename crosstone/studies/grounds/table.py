@@ -12,7 +12,7 @@ from crosstone.runs.table import table_recipe
 from crosstone.studies.grounds.base import one_fold
 from crosstone.studies.grounds.small import SmallGround
 from crosstone.studies.steps import Given, Step
-from crosstone.studies.study import Claim, Study, System
+from crosstone.studies.study import CHANCE, Claim, Study, System
 
 EPOCHS = 25
 """Of any fine-tuning, as in ravdess-audio, whose optimiser and batch these are."""
@@ -91,27 +91,41 @@ class Table(SmallGround):
         return (f"protocol.train_fraction={share}", f"training.epochs={epochs}")
 
     def fitted(self, study: Study) -> Study:
-        """With a claim that text adds nothing, where it cannot: all labels are said in the same
-        words. It is tried on shallow fusion, which hears as speech alone does, where that is
-        trained."""
+        """With claims that text tells nothing and adds nothing, where it cannot: all labels are
+        said in the same words. The latter is tried on shallow fusion, which hears as speech alone
+        does, where that is trained."""
         there = [s for s in study.systems if not self.lacks(s) and s.share == 1 and not s.under]
         audio = next((s.name for s in there if s.family == "audio"), None)
         shallow = tuple(s.name for s in there if s.family == "shallow")
         fused = (s.name for s in there if len(FAMILIES[s.family].modalities) == 2)
         both = shallow or tuple(fused)
         count = same_texts(Corpus.open(self.path), self.target)
-        if audio is None or not both or not count:
+        if not count:
             return study
-        claim = Claim(
-            sentence=f"Text adds nothing (of {100 * NOTHING:g} points or more) where every "
-            f"{self.target} is said in the same {count} sentences",
-            source="ours, of this corpus",
-            where="ours",
-            first=audio,
-            over=both,
-            by=-NOTHING,
-        )
-        return replace(study, claims=(*study.claims, claim))
+        where = f"where every {self.target} is said in the same {count} sentences"
+        claims = [
+            Claim(
+                sentence=f"Text alone tells more than chance {where}",
+                source="ours, of this corpus",
+                where="ours",
+                first=system.name,
+                ceiling=CHANCE,
+            )
+            for system in there
+            if system.family == "text"
+        ]
+        if audio is not None and both:
+            claims.append(
+                Claim(
+                    sentence=f"Text adds nothing (of {100 * NOTHING:g} points or more) {where}",
+                    source="ours, of this corpus",
+                    where="ours",
+                    first=audio,
+                    over=both,
+                    by=-NOTHING,
+                )
+            )
+        return replace(study, claims=(*study.claims, *claims))
 
     @cached_property
     def _found(self) -> dict[str, Any]:

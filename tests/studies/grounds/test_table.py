@@ -73,14 +73,18 @@ def test_earlier_stages_hear_what_is_given(write_corpus: Callable[..., Path]) ->
 
 def test_text_is_claimed_to_add_nothing_where_it_cannot(write_corpus: Callable[..., Path]) -> None:
     same = ground_of(str(write_corpus("acted", texts=2)))
-    (claim,) = plan_study(STUDY, same, [0]).study.claims
+    alone, claim = plan_study(STUDY, same, [0]).study.claims
+    assert (alone.first, alone.ceiling) == ("text", "chance")
+    assert alone.sentence == (
+        "Text alone tells more than chance where every emotion is said in the same 2 sentences"
+    )
     assert claim.sentence == (
         "Text adds nothing (of 2 points or more) where every emotion is said in the same 2 "
         "sentences"
     )
     assert (claim.first, claim.over, claim.by) == ("audio", ("both",), -0.02)
     more = replace(STUDY, systems=(*STUDY.systems, System(name="beside", family="shallow")))
-    (claim,) = plan_study(more, same, [0]).study.claims
+    _, claim = plan_study(more, same, [0]).study.claims
     assert claim.over == ("beside",)  # which hears as audio does
     told = ground_of(str(write_corpus("spoken", values=("a", "b", "c"))))
     assert not plan_study(STUDY, told, [0]).study.claims
