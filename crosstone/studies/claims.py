@@ -87,12 +87,12 @@ def claim_blocks(
     tried = [entry for entry in entries if entry.tried]
     untried = [entry for entry in entries if not entry.tried]
     boards = [
-        Table(title, ("Claim", "Outcome", "Ours", "They print"), rows, prose=True, folded=folded)
+        Table(title, ("Claim", "Outcome", "Ours", "They print"), listed, prose=True, folded=folded)
         for title, of, folded in (
             ("The claims of the study, tried on the systems below.", tried, False),
             ("Claims that could not be tried.", untried, bool(tried)),
         )
-        if (rows := tuple(_row(entry) for entry in of))
+        if (listed := tuple(_row(entry) for entry in of))
     ]
     return [
         Heading("Claims"),
