@@ -22,7 +22,7 @@ Lay = typing.Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """SafeLoader, where it is there the ten times faster one in C, that refuses a key given twice."""
+    """SafeLoader (the ten times faster one in C, where it is) that refuses a key given twice."""
 
 
 def _mapping_once(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:

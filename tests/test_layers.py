@@ -22,9 +22,10 @@ ALLOWED = {
     "serve": {"inference"},
     "scoring": {"metrics", "files"},
     "reports": {"scoring", "protocols"},
+    "audit": {"scoring", "protocols"},
     "runs": {"training", "inference", "protocols", "reports"},
     "studies": {"runs"},
-    "cli": {"studies", "serve"},
+    "cli": {"studies", "serve", "audit"},
 }
 """What each room may import besides itself; what those may import, it may too."""
 
@@ -32,6 +33,7 @@ FOREIGN = {
     "metrics": {"torch", "transformers", "accelerate"},
     "scoring": {"torch", "transformers", "accelerate"},
     "reports": {"torch", "transformers", "accelerate"},
+    "audit": {"torch", "transformers", "accelerate"},
     "cli": {"torch", "transformers"},
     "serve": {"torch", "transformers", "accelerate"},
 }

@@ -57,9 +57,9 @@ def audit(
     Columns: id, prediction or a probability per class, and where there are any target, fold, seed,
     speaker, group, split; of trials enrol, test, score, target. Exit 1 where a check fails.
     """
+    from crosstone.audit import audit as audit_file
     from crosstone.cli.tables import print_audit
     from crosstone.data.corpus import Corpus
-    from crosstone.runs.audit import audit as audit_file
 
     names = {}
     for setting in map_ or []:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from crosstone.audit import audit
 from crosstone.data.corpus import Corpus, Source, Utterance
-from crosstone.runs.audit import audit
 from crosstone.runs.recipe import load_recipe
 from crosstone.runs.runset import run
 

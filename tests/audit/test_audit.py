@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crosstone.audit import Audit, audit
 from crosstone.data.corpus import Corpus, Source, Utterance
 from crosstone.data.trials import Trial
 from crosstone.errors import ConfigError, CorpusError
 from crosstone.metrics import eer
-from crosstone.runs.audit import Audit, audit
 
 FAST: dict[str, Any] = {"replicates": 100}
 SESSIONS = {

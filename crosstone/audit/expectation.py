@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from crosstone.audit.submission import Line, Submission
 from crosstone.data.corpus import Corpus
 from crosstone.protocols import ProtocolSpec, plan_folds
 from crosstone.protocols.base import Counts
-from crosstone.runs.submission import Line, Submission
 
 _SHOWN = 5
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from crosstone.audit.expectation import Check, Expectation, check_against, check_alone, expect
+from crosstone.audit.submission import Line, Submission, read_submission
 from crosstone.data.corpus import Corpus
 from crosstone.errors import CorpusError
 from crosstone.metrics import Estimate, Sample, bootstrap, head_scores, head_statistics
@@ -14,8 +16,6 @@ from crosstone.metrics.classification import class_f1, wa, weighted_f1
 from crosstone.metrics.heads import head_matrices
 from crosstone.metrics.intervals import Floats
 from crosstone.protocols import ProtocolSpec, named_protocol
-from crosstone.runs.expectation import Check, Expectation, check_against, check_alone, expect
-from crosstone.runs.submission import Line, Submission, read_submission
 from crosstone.scoring.clusters import Unit
 from crosstone.scoring.predictions import Predictions
 from crosstone.scoring.score import Scores, plain, score_columns

@@ -1,0 +1,5 @@
+"""Predictions of any toolkit: read, held against a protocol, scored by every convention."""
+
+from crosstone.audit.audit import Audit, audit
+
+__all__ = ["Audit", "audit"]
