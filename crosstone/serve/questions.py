@@ -38,7 +38,8 @@ def question_of(predictor: Predictor, upload: Upload, most_seconds: float) -> Qu
         if upload.audio is not None:
             # what libsndfile does not open goes to no other program
             seconds = header_of(upload.audio).seconds
-            if predictor.hears and seconds > most_seconds:
+            heard = min(seconds, predictor.hear_seconds or seconds)
+            if predictor.hears and heard > most_seconds:
                 raise AudioFault(
                     f"{upload.audio}: lasts {seconds:.1f} s, expected at most {most_seconds:g} s; "
                     "cut it into parts, or send it to /v1/timeline",

@@ -100,6 +100,16 @@ def test_a_limit_of_whole_recordings_is_the_servers_alone(
         assert client.get("/v1/model").json()["max_seconds"] == 60
 
 
+def test_what_a_model_does_not_hear_counts_against_no_limit(
+    serving: Serve, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "hear_seconds", 2.0)
+    with serving(max_seconds=3) as client:
+        answer = client.post("/v1/predict", files={"audio": ("a.wav", tone(4))})
+    assert answer.status_code == 200
+    assert answer.json()["end"] == 2
+
+
 def test_what_the_model_cannot_answer(serving: Serve) -> None:
     with serving() as client:
         nothing = client.post("/v1/predict")
