@@ -162,7 +162,7 @@ def test_a_recording_that_is_sent(predictors: dict[str, Predictor], kind: str) -
     assert good.status_code == 200
     fixed = {"segments": "fixed"}
     asked = [{"files": each, "data": fixed} for each in files]
-    bad, good = post(predictors["any"], "timeline", *asked)
+    (bad,), (good,) = (post(predictors["any"], "timeline", each) for each in asked)
     assert good.status_code == 200
     if kind == "long":
         assert bad.status_code == 200

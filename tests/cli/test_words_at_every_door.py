@@ -116,8 +116,9 @@ def test_a_timeline_without_the_words_it_needs(
     assert "the words of a timeline are those of a .srt or .vtt beside the recording" in found.said
     sent = {"files": {"audio": ("a.wav", recording.read_bytes())}}
     asked = [{**sent, "data": {"segments": "fixed", "srt": CUE.format(w)}} for w in ("", "come in")]
-    without, empty = post(predictors[name], "timeline", sent, asked[0])  # two at once at most
-    (good,) = post(predictors[name], "timeline", asked[1])
+    (without,), (empty,), (good,) = (
+        post(predictors[name], "timeline", each) for each in (sent, *asked)
+    )
     status, said = refusal(without, predictors[name])
     assert status == 422
     assert said.endswith("; add what is said as 'srt' or 'vtt'")
