@@ -51,7 +51,8 @@ class Answering:
         for answer in answers:
             self.num_asked += 1
             if isinstance(answer, Refusal):
-                self._refuse(answer.reason, show)
+                named = self.is_single or answer.id in answer.reason
+                self._refuse(answer.reason if named else f"{answer.id}: {answer.reason}", show)
             else:
                 self.writer.write(answer.as_dict())
             if total is not None and not self.is_single:
@@ -76,7 +77,7 @@ class Answering:
             if isinstance(each, Refusal):
                 self._refuse(each.reason, show)
                 continue
-            waveform, drawn = Waveform(), []
+            waveform, drawn, unanswered = Waveform(), [], []
 
             def hear(
                 block: Any, at: int, header: Any, of: str = each.id, to: Any = waveform
@@ -96,11 +97,17 @@ class Answering:
                 ):
                     answer = moment.as_dict()
                     self.writer.write(answer)
+                    unanswered += [moment.unanswered] if moment.unanswered else []
                     if picture or page:
                         drawn.append(answer)
             except CrosstoneError as error:
                 self._refuse(str(error), show)
                 continue
+            if unanswered:
+                show.say(
+                    f"{each.id}: {len(unanswered)} of {moment.segment + 1} segments have no answer,"
+                    f" the first because: {unanswered[0]}"
+                )
             if picture or page:
                 self._draw(drawn, waveform, cut, picture, page)
 

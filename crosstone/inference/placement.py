@@ -25,8 +25,8 @@ def device_of(asked: str | None) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise CrosstoneError(
-            f"device: expected cpu, cuda, cuda:N or mps as this machine has it, found '{asked}' "
-            f"({str(error).splitlines()[0].rstrip('.')}); leave it out for what is here"
+            f"device: expected cpu, cuda, cuda:N or mps as this machine has it, found '{asked}'; "
+            "leave it out for what is here"
         ) from error
     return device
 

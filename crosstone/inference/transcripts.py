@@ -13,6 +13,9 @@ TEXT_SUFFIXES = (".txt", *CUE_SUFFIXES)
 """Endings of a transcript beside a recording, the first that is there taken."""
 
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})(?:[.,](\d{1,3}))?"
+_ALMOST_TIMES = re.compile(r"\s*\d+:[\d:.,]+\s*-*>\s*\d+:[\d:.,]+")
+"""Times of a cue that somebody mistyped: what follows is not to be lost."""
+
 _TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?$")
 _MARKUP = re.compile(r"<[^>]*>|\{\\[^}]*\}")
 
@@ -42,7 +45,7 @@ def read_cues(path: Path) -> list[Cue]:
             cues.append(Cue(*times, text))
 
     for number, line in enumerate(_read(path).splitlines(), 1):
-        if "-->" in line:
+        if "-->" in line or _ALMOST_TIMES.match(line):
             close()
             times, words = _times(path, number, line), []
         elif not line.strip():

@@ -257,6 +257,9 @@ def test_timelines_with_words(crosstone: Any, reader: Path, tmp_path: Path) -> N
     assert done.code == 0, done.err
     found = answers(done.out)
     assert [line.get("text") for line in found] == ["other words"] * 3 + [None]
+    assert "call.wav: 1 of 4 segments have no answer, the first because: " in " ".join(
+        done.err.split()
+    )
     assert "never trained without" in found[3]["unanswered"]
     assert isinstance(found[0]["value"], float)
     assert found[0]["smoothed"] == found[0]["value"]
@@ -313,3 +316,15 @@ def test_a_recogniser_computes_where_the_model_does(
     done = crosstone("predict", reader, calls, "--asr", "some/model", "--device", "cpu")
     assert (done.code, "heard enough" in done.err) == (2, True)
     assert asked == [("some/model", torch.device("cpu"))]
+
+
+def test_of_several_each_refusal_names_its_recording(
+    crosstone: Any, reader: Path, tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        join_turns(tmp_path / f"{name}.wav", [MOODS[0]])
+    done = crosstone("predict", reader, tmp_path)
+    said = " ".join(done.err.split())
+    assert done.code == 2
+    for name in ("first", "second"):
+        assert f"error: {tmp_path / name}.wav: {reader}" in said

@@ -56,6 +56,7 @@ def test_subrip_and_webvtt(tmp_path: Path) -> None:
     "text,said",
     [
         ("1\n00:00:01,000 --> soon\nhm\n", "line 2: expected times as in .* found '00:00:01,000 -"),
+        ("00:00:3.437 -> 00:00:07,174\nhm\n", "line 1: expected times as in .* found '00:00:3"),
         ("00:00:02,000 --> 00:00:01,000\nhm\n", "line 1: expected start < end, found 2 and 1 s"),
         ("nothing here\n", "expected cues .* found none"),
     ],
