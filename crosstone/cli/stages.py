@@ -103,6 +103,8 @@ def finetune(
     _run(
         "finetune", "table-finetune", arguments, out, resume, skip_faulty, over=tree, target=target
     )
+    if (out / "model").is_dir():
+        typer.echo(f"its model answers: crosstone predict {out} RECORDING", err=True)
 
 
 def _run(

@@ -118,6 +118,8 @@ def test_check_lists_every_fault_and_training_refuses_them(crosstone: Any, tmp_p
         *asked[:-2], tmp_path / "skipped", asked[-1], "protocol.folds=2", "--skip-faulty"
     )
     assert done.code == 0, done.err
+    asks = f"crosstone predict {tmp_path / 'skipped'} RECORDING"
+    assert asks in " ".join(done.err.split())
     facts = json.loads((tmp_path / "skipped" / "run.json").read_text())
     assert (facts["corpus"]["utterances"], facts["corpus"]["left_out"]) == (12, 8)
 
