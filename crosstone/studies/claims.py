@@ -49,7 +49,7 @@ def found(record: Record, entries: Sequence[Entry], systems: Mapping[str, System
         best, metric = alike[0].best, alike[0].headline
         word = "lowest" if metric in LOWER_IS_BETTER else "highest"
         sentence = (
-            f"{best.name[:1].upper()}{best.name[1:]} has the {word} {METRICS[metric]}, "
+            f"{_capital(best.name)} has the {word} {METRICS[metric]}, "
             f"{number(best.headline.value)} "
             f"{bracket(best.headline)}".rstrip()
         )
@@ -126,6 +126,11 @@ def _row(entry: Entry) -> TableRow:
             Cell(claim.theirs or "–"),
         )
     )
+
+
+def _capital(name: str) -> str:
+    """A name at the head of a sentence; a Greek letter is a symbol and stays."""
+    return f"{name[:1].upper()}{name[1:]}" if name.isascii() else name
 
 
 def _source(claim: Claim) -> str:
