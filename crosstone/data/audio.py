@@ -165,7 +165,8 @@ def _opened(path: Path) -> Iterator[tuple[soundfile.SoundFile, Header]]:
             f"{path}: no such file; is the corpus complete and its root right?", "missing"
         ) from None
     except (OSError, ValueError) as error:
-        raise AudioFault(f"{path}: cannot be read ({error})") from error
+        said = error.strerror if isinstance(error, OSError) else error
+        raise AudioFault(f"{path}: cannot be read ({said})") from error
     if not stat.S_ISREG(status.st_mode):
         found = "a folder" if stat.S_ISDIR(status.st_mode) else "something that is not a file"
         raise AudioFault(f"{path}: expected an audio file, found {found}", "not-audio")

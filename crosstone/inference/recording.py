@@ -242,9 +242,11 @@ def readable(path: Path) -> Iterator[Path]:
     except AudioFault as fault:
         if fault.kind == "missing":
             raise AudioFault(f"{path}: no such file; is its path right?", "missing") from None
+        if fault.kind != "not-audio":
+            raise
         if path.is_dir():
             raise AudioFault(f"{fault}; name the recordings in it", fault.kind) from None
-        if fault.kind != "not-audio" or not path.is_file():
+        if not path.is_file():
             raise
         program = shutil.which("ffmpeg")
         if program is None:

@@ -5,13 +5,14 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 from doors import WAVE, command, file_of, post, refusal
 
-from crosstone.errors import CrosstoneError
+from crosstone.errors import AudioError, CrosstoneError
 from crosstone.inference import Predictor
 from crosstone.inference.prediction import Prediction
 from crosstone.inference.recording import Refusal
@@ -180,6 +181,27 @@ def test_a_recording_that_may_not_be_read(
     found = command(crosstone, models["any"], tmp_path / "kept.wav")
     assert (found.code, found.ids) == (2, [])
     assert "kept.wav: cannot be read (Permission denied)" in found.said
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be somebody else"
+)
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_a_recording_that_is_somebody_elses(predictors: dict[str, Predictor], mode: int) -> None:
+    """What the test above asks as a person, asked by root in a person's place."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "kept.wav"
+        path.write_bytes(file_of(WAVE))
+        path.chmod(0)
+        Path(folder).chmod(mode)
+        predictors["any"].predict(path)  # as root; and all that answering imports is there
+        os.seteuid(65_534)
+        try:
+            with pytest.raises(AudioError) as caught:
+                predictors["any"].predict(path)
+        finally:
+            os.seteuid(0)
+    assert str(caught.value) == f"{path}: cannot be read (Permission denied)"
 
 
 @pytest.mark.parametrize("kind", ANSWERED)

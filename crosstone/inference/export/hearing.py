@@ -110,7 +110,8 @@ def refuse_file(path: Path) -> None:
     except FileNotFoundError:
         raise Unanswerable(f"{path}: no such file; is its path right?") from None
     except (OSError, ValueError) as error:
-        raise Unanswerable(f"{path}: cannot be read ({error})") from error
+        said = error.strerror if isinstance(error, OSError) else error
+        raise Unanswerable(f"{path}: cannot be read ({said})") from error
     if stat.S_ISDIR(status.st_mode):
         raise Unanswerable(
             f"{path}: expected an audio file, found a folder; name the recordings in it"

@@ -9,6 +9,7 @@ import pytest
 
 from crosstone.errors import ConfigError
 from crosstone.studies.arms import study_folder
+from crosstone.studies.cost import costs_of
 from crosstone.studies.grounds import Paper, Table, Twokey, ground_of
 from crosstone.studies.plan import Plan, plan_study
 from crosstone.studies.register import STUDIES
@@ -146,6 +147,8 @@ def test_what_starts_from_nothing_is_not_frozen(write_corpus: Callable[..., Path
     plan = plan_study(STUDIES["cma-main"], ground_of(path), [0])
     assert plan.left_out["CMA, frozen encoders"].startswith("it freezes encoders, and from nothing")
     assert "CMA" in plan.trained
+    (cost,) = costs_of(["cma-main"], ground_of(path), [0])
+    assert cost["systems"] == len(plan.trained) < len(STUDIES["cma-main"].systems)
     heard = ground_of(path, unlabelled=str(write_corpus("speech", "", ("",))))
     assert "CMA, frozen encoders" in plan_study(STUDIES["cma-main"], heard, [0]).trained
 
